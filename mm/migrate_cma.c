@@ -1,0 +1,648 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Recall of one pfn range: the loans in it are moved or dropped, and its free
+ * pages are taken from the buddy allocator.
+ *
+ * The caller has claimed the range (nobody else recalls these pages) and, but
+ * for cma_take_free(), isolated its pageblocks.  Nothing here waits for one
+ * folio: locks are tried, migration is asynchronous, and what did not move is
+ * found again by the next scan, after a pause that grows, until the deadline.
+ * No state outlives a call and nothing of ours is called from here.
+ */
+#include <linux/delay.h>
+#include <linux/gfp.h>
+#include <linux/hugetlb.h>
+#include <linux/jiffies.h>
+#include <linux/migrate.h>
+#include <linux/mm.h>
+#include <linux/mm_inline.h>
+#include <linux/pagemap.h>
+#include <linux/sched/mm.h>
+#include <linux/sched/signal.h>
+#include <linux/swap.h>
+#include <linux/vmstat.h>
+
+#include "cma_compat.h"
+#include "internal.h"
+#include "page_alloc_cma.h"
+
+/* Pages per migrate_pages() call: what it unmaps with one TLB flush. */
+#define CMA_EVACUATE_BATCH	512UL
+/* Free chunks per hold of zone->lock. */
+#define CMA_TAKE_BATCH		64
+/* Pauses between scans that found nothing to do, in us. */
+#define CMA_PAUSE_MIN_US	50UL
+#define CMA_PAUSE_MAX_US	10000UL
+/* Idle scans between two flushes of every CPU's LRU batches. */
+#define CMA_DRAIN_EVERY		16
+
+/**
+ * struct cma_scan - what one scan of a range found
+ * @folios: folios isolated from the LRU, or from their driver
+ * @nr: pages in @folios
+ * @busy: first page that stood in the way, 0 if none
+ * @on_pcp: a free page sits on a per-CPU list
+ * @off_lru: a page in use is not on the LRU; it may sit in a CPU's batch
+ * @no_memory: a target could not be allocated
+ * @poisoned: @busy is a poisoned page, which never comes back
+ */
+struct cma_scan {
+	struct list_head folios;
+	unsigned long nr;
+	unsigned long busy;
+	bool on_pcp;
+	bool off_lru;
+	bool no_memory;
+	bool poisoned;
+};
+
+static struct zone *cma_recall_zone(const struct cma_recall *rc)
+{
+	return page_zone(pfn_to_page(rc->start));
+}
+
+/* Head of the free chunk that holds @pfn, or NULL if @pfn is not free. */
+static struct page *cma_free_chunk(struct zone *zone, unsigned long pfn)
+{
+	unsigned int order;
+
+	lockdep_assert_held(&zone->lock);
+
+	for (order = 0; order <= MAX_PAGE_ORDER; order++) {
+		struct page *head = pfn_to_page(ALIGN_DOWN(pfn, 1UL << order));
+
+		if (PageBuddy(head) && buddy_order(head) >= order)
+			return head;
+	}
+	return NULL;
+}
+
+/* Return pages that are off the free lists, and nowhere else, to them. */
+static void cma_put_back(struct zone *zone, unsigned long pfn,
+			 unsigned long end)
+{
+	unsigned int order;
+
+	lockdep_assert_held(&zone->lock);
+
+	for (; pfn < end; pfn += 1UL << order) {
+		struct page *page = pfn_to_page(pfn);
+
+		order = cma_chunk_order(pfn, end, MAX_PAGE_ORDER);
+		__putback_isolated_page(page, order,
+					get_pageblock_migratetype(page));
+	}
+}
+
+/* Remember in each taken chunk how large it is, for cma_hand_over(). */
+static void cma_mark_taken(unsigned long pfn, unsigned long end)
+{
+	unsigned int order;
+
+	for (; pfn < end; pfn += 1UL << order) {
+		order = cma_chunk_order(pfn, end, MAX_PAGE_ORDER);
+		set_page_private(pfn_to_page(pfn), order);
+	}
+}
+
+/* Take the free chunk at rc->taken; what lies outside of the range stays. */
+static bool cma_take_chunk(struct cma_recall *rc, struct zone *zone)
+{
+	struct page *head = cma_free_chunk(zone, rc->taken);
+	unsigned long pfn, end, stop;
+	unsigned int order;
+
+	if (!head)
+		return false;
+
+	order = buddy_order(head);
+	pfn = page_to_pfn(head);
+	end = pfn + (1UL << order);
+	stop = min(end, rc->end);
+
+	/* Refused where the zone is below its watermark and not isolated. */
+	if (!__isolate_free_page(head, order))
+		return false;
+
+	cma_put_back(zone, pfn, rc->taken);
+	cma_put_back(zone, stop, end);
+	cma_mark_taken(rc->taken, stop);
+	rc->taken = stop;
+	return true;
+}
+
+/**
+ * cma_take_free() - take the free pages at the head of a range
+ * @rc: the recall; rc->taken advances to the first page that is not free
+ *
+ * Needs no isolation: a page that was taken is out of everybody's reach.
+ *
+ * Context: any; takes zone->lock.
+ * Return: true if the whole range is taken.
+ */
+bool cma_take_free(struct cma_recall *rc)
+{
+	struct zone *zone = cma_recall_zone(rc);
+	unsigned long flags;
+	bool more = true;
+	int n;
+
+	while (more && rc->taken < rc->end) {
+		spin_lock_irqsave(&zone->lock, flags);
+		for (n = 0; n < CMA_TAKE_BATCH && rc->taken < rc->end; n++) {
+			more = cma_take_chunk(rc, zone);
+			if (!more)
+				break;
+		}
+		spin_unlock_irqrestore(&zone->lock, flags);
+	}
+	return rc->taken == rc->end;
+}
+
+/**
+ * cma_untake() - give up: return what a failed recall took
+ * @rc: the recall; rc->taken goes back to rc->start
+ *
+ * Context: any; takes zone->lock.
+ */
+void cma_untake(struct cma_recall *rc)
+{
+	struct zone *zone = cma_recall_zone(rc);
+	unsigned long flags, pfn, size;
+
+	for (pfn = rc->start; pfn < rc->taken; pfn += size) {
+		struct page *page = pfn_to_page(pfn);
+
+		size = 1UL << page_private(page);
+		set_page_private(page, 0);
+		spin_lock_irqsave(&zone->lock, flags);
+		cma_put_back(zone, pfn, pfn + size);
+		spin_unlock_irqrestore(&zone->lock, flags);
+	}
+	rc->taken = rc->start;
+}
+
+/* One compound page: the range is naturally aligned, the caller saw to that. */
+static void cma_hand_over_folio(struct cma_recall *rc)
+{
+	struct page *head = pfn_to_page(rc->start);
+	unsigned int order = ilog2(rc->end - rc->start);
+
+	post_alloc_hook(head, order, rc->gfp);
+	set_page_refcounted(head);
+	prep_compound_page(head, order);
+}
+
+/**
+ * cma_hand_over() - make the taken range what the caller of cma_alloc() expects
+ * @rc: a recall that took its whole range
+ *
+ * Pages are prepared as any allocation (initialised, unpoisoned, owned) and
+ * get a reference each, or one together where rc->gfp has __GFP_COMP.
+ *
+ * Context: any.
+ */
+void cma_hand_over(struct cma_recall *rc)
+{
+	unsigned long pfn;
+	unsigned int order;
+
+	VM_WARN_ON_ONCE(rc->taken != rc->end);
+	if (rc->gfp & __GFP_COMP) {
+		cma_hand_over_folio(rc);
+		return;
+	}
+	for (pfn = rc->start; pfn < rc->end; pfn += 1UL << order) {
+		struct page *page = pfn_to_page(pfn);
+
+		order = page_private(page);
+		post_alloc_hook(page, order, rc->gfp);
+		set_page_refcounted(page);
+		if (order)
+			split_page(page, order);
+	}
+}
+
+/* Free pages that nobody references any more, in chunks as large as can be. */
+static void cma_free_run(unsigned long pfn, unsigned long end)
+{
+	struct zone *zone = page_zone(pfn_to_page(pfn));
+	unsigned long flags;
+	unsigned int order;
+
+	for (; pfn < end; pfn += 1UL << order) {
+		struct page *page = pfn_to_page(pfn);
+
+		order = cma_chunk_order(pfn, end, MAX_PAGE_ORDER);
+		if (!free_pages_prepare(page, order))
+			continue;
+		spin_lock_irqsave(&zone->lock, flags);
+		cma_put_back(zone, pfn, pfn + (1UL << order));
+		spin_unlock_irqrestore(&zone->lock, flags);
+	}
+}
+
+/*
+ * A lookup that raced with the recall may hold a reference for an instant
+ * before it sees that the page is not what it looked for: no reason to warn.
+ */
+static bool cma_sole_owner(struct page *page)
+{
+	int tries;
+
+	for (tries = 0; page_ref_count(page) > 1 && tries < 100; tries++)
+		cpu_relax();
+	return page_ref_count(page) == 1;
+}
+
+/**
+ * cma_give_back() - return a block to the buddy allocator
+ * @pfn: first page
+ * @nr_pages: pages of the block, each with a reference of its own; or one
+ *	compound page of that size
+ *
+ * Goes past the per-CPU lists, so that free pages of an area can be found.
+ *
+ * Context: any; takes zone->lock.
+ * Return: pages that somebody else still holds; they become free with the last
+ *	reference.
+ */
+unsigned long cma_give_back(unsigned long pfn, unsigned long nr_pages)
+{
+	struct folio *folio = pfn_folio(pfn);
+	unsigned long end = pfn + nr_pages, run = pfn, held = 0;
+
+	if (folio_test_large(folio)) {
+		held = cma_sole_owner(&folio->page) ? 0 : nr_pages;
+		folio_put(folio);
+		return held;
+	}
+	for (; pfn < end; pfn++) {
+		struct page *page = pfn_to_page(pfn);
+
+		held += !cma_sole_owner(page);
+		if (put_page_testzero(page))
+			continue;
+		if (run < pfn)
+			cma_free_run(run, pfn);
+		run = pfn + 1;
+	}
+	if (run < end)
+		cma_free_run(run, end);
+	return held;
+}
+
+/* Pages of the free chunk at @page, read without the lock: only a hint. */
+static unsigned long cma_free_hint(struct page *page)
+{
+	unsigned long order = buddy_order_unsafe(page);
+
+	return order <= MAX_PAGE_ORDER ? 1UL << order : 1;
+}
+
+/* The folio of @page with a reference, or NULL while it is free or in transit. */
+static struct folio *cma_get_folio(struct page *page)
+{
+	struct folio *folio = page_folio(page);
+
+	if (!folio_try_get(folio))
+		return NULL;
+	/* The page may have been split, or freed and allocated, meanwhile. */
+	if (page_folio(page) == folio)
+		return folio;
+	folio_put(folio);
+	return NULL;
+}
+
+/*
+ * May this folio be touched in the caller's scope?  Without __GFP_FS only what
+ * needs no file system: anonymous memory, and clean cache without private data.
+ */
+static bool cma_scope_allows(const struct cma_recall *rc, struct folio *folio)
+{
+	if (rc->gfp & __GFP_FS || folio_test_anon(folio))
+		return true;
+	return !folio_test_dirty(folio) && !folio_test_writeback(folio) &&
+	       !folio_needs_release(folio);
+}
+
+/* Put the folio on the list of what is to be evacuated. */
+static bool cma_isolate_folio(struct cma_recall *rc, struct cma_scan *scan,
+			      struct folio *folio)
+{
+	if (!folio_test_lru(folio)) {
+		if (cma_folio_has_movable_ops(folio) &&
+		    isolate_movable_page(&folio->page, ISOLATE_UNEVICTABLE))
+			goto out;
+		scan->off_lru = true;
+		return false;
+	}
+	if (!cma_scope_allows(rc, folio) || !folio_isolate_lru(folio))
+		return false;
+	node_stat_mod_folio(folio, NR_ISOLATED_ANON + folio_is_file_lru(folio),
+			    folio_nr_pages(folio));
+out:
+	list_add_tail(&folio->lru, &scan->folios);
+	scan->nr += folio_nr_pages(folio);
+	return true;
+}
+
+static void cma_note_busy(struct cma_scan *scan, unsigned long pfn)
+{
+	if (!scan->busy)
+		scan->busy = pfn;
+}
+
+/* Free huge pages are replaced and dissolved, those in use are isolated. */
+static unsigned long cma_scan_hugetlb(struct cma_recall *rc,
+				      struct cma_scan *scan, unsigned long pfn)
+{
+	struct page *page = pfn_to_page(pfn);
+	unsigned long next = ALIGN(pfn + 1, max(1UL, compound_nr(compound_head(page))));
+	unsigned int pin;
+	int ret = -EBUSY;
+
+	if (rc->gfp & __GFP_FS) {
+		pin = memalloc_pin_save();
+		ret = isolate_or_dissolve_huge_page(page, &scan->folios);
+		memalloc_pin_restore(pin);
+	}
+	if (ret)
+		cma_note_busy(scan, pfn);
+	if (ret == -ENOMEM)
+		scan->no_memory = true;
+	else if (!ret)
+		scan->nr += next - pfn;
+	return next;
+}
+
+/* Look at one page, and return where to look next. */
+static unsigned long cma_scan_page(struct cma_recall *rc,
+				   struct cma_scan *scan, unsigned long pfn)
+{
+	struct page *page = pfn_to_page(pfn);
+	struct folio *folio;
+	unsigned long next;
+
+	if (PageBuddy(page))
+		return pfn + cma_free_hint(page);
+	if (PageHuge(page))
+		return cma_scan_hugetlb(rc, scan, pfn);
+	if (PageHWPoison(page)) {
+		scan->poisoned = true;
+		scan->busy = pfn;
+		return rc->end;
+	}
+
+	folio = cma_get_folio(page);
+	if (!folio) {
+		scan->on_pcp = true;
+		cma_note_busy(scan, pfn);
+		return pfn + 1;
+	}
+	/* A large folio may begin before the range and end behind it. */
+	next = folio_pfn(folio) + folio_nr_pages(folio);
+	if (!cma_isolate_folio(rc, scan, folio))
+		cma_note_busy(scan, pfn);
+	folio_put(folio);
+	return max(next, pfn + 1);
+}
+
+/*
+ * Clean cache that is cheaper to drop than to move.  Mapped pages are in use
+ * right now: they are dropped only where there is no memory to move them to.
+ */
+static bool cma_droppable(const struct cma_scan *scan, struct folio *folio)
+{
+	return folio_is_file_lru(folio) && !folio_test_dirty(folio) &&
+	       !folio_test_hugetlb(folio) && !folio_test_unevictable(folio) &&
+	       !cma_folio_has_movable_ops(folio) &&
+	       (scan->no_memory || !folio_mapped(folio));
+}
+
+static void cma_drop_clean(struct cma_recall *rc, struct cma_scan *scan)
+{
+	struct folio *folio, *next;
+	LIST_HEAD(clean);
+
+	list_for_each_entry_safe(folio, next, &scan->folios, lru)
+		if (cma_droppable(scan, folio))
+			list_move_tail(&folio->lru, &clean);
+	if (list_empty(&clean))
+		return;
+	rc->dropped += reclaim_clean_pages_from_list(cma_recall_zone(rc), &clean);
+	list_splice_tail(&clean, &scan->folios);
+}
+
+/*
+ * Where a loan goes: fails fast, and never compacts for a large folio, which
+ * migrate_pages() splits instead.
+ */
+static struct folio *cma_new_folio(struct folio *src, unsigned long private)
+{
+	struct migration_target_control *mtc = (void *)private;
+	gfp_t gfp = mtc->gfp_mask;
+
+	if (folio_test_hugetlb(src))
+		return alloc_migration_target(src, private);
+	if (folio_test_large(src))
+		gfp = (gfp & ~__GFP_DIRECT_RECLAIM) | __GFP_COMP | __GFP_NOMEMALLOC;
+	if (is_highmem_idx(zone_idx(folio_zone(src))))
+		gfp |= __GFP_HIGHMEM;
+	return __folio_alloc(gfp, folio_order(src), mtc->nid, NULL);
+}
+
+/*
+ * Targets must lie outside of every area.  PF_MEMALLOC_PIN has the page
+ * allocator see to that, as for long-term pins.
+ */
+static void cma_move(struct cma_recall *rc, struct cma_scan *scan)
+{
+	struct migration_target_control mtc = {
+		.nid = zone_to_nid(cma_recall_zone(rc)),
+		.gfp_mask = (rc->gfp & (__GFP_RECLAIM | __GFP_IO | __GFP_FS)) |
+			    __GFP_NORETRY | __GFP_NOWARN,
+		.reason = MR_CONTIG_RANGE,
+	};
+	unsigned int moved = 0, pin;
+	int ret;
+
+	if (list_empty(&scan->folios))
+		return;
+
+	pin = memalloc_pin_save();
+	ret = migrate_pages(&scan->folios, cma_new_folio, NULL,
+			    (unsigned long)&mtc, MIGRATE_ASYNC, MR_CONTIG_RANGE,
+			    &moved);
+	memalloc_pin_restore(pin);
+
+	rc->moved += moved;
+	if (ret == -ENOMEM)
+		scan->no_memory = true;
+}
+
+/* What can't go now is seen again by the next scan: on the LRU, not in a batch. */
+static void cma_put_rest(struct cma_scan *scan)
+{
+	if (list_empty(&scan->folios))
+		return;
+	cma_note_busy(scan, folio_pfn(list_first_entry(&scan->folios,
+						       struct folio, lru)));
+	putback_movable_pages(&scan->folios);
+	lru_add_drain();
+}
+
+static void cma_evacuate(struct cma_recall *rc, struct cma_scan *scan)
+{
+	if (list_empty(&scan->folios))
+		return;
+	cma_drop_clean(rc, scan);
+	cma_move(rc, scan);
+	if (scan->no_memory)
+		cma_drop_clean(rc, scan);
+	cma_put_rest(scan);
+	scan->nr = 0;
+}
+
+/* Has the caller been killed, or has its time run out? */
+static int cma_recall_over(const struct cma_recall *rc,
+			   const struct cma_scan *scan)
+{
+	if (scan->poisoned)
+		return -EHWPOISON;
+	if (fatal_signal_pending(current))
+		return -EINTR;
+	if (time_after_eq(jiffies, rc->deadline))
+		return scan->no_memory ? -ENOMEM : -EBUSY;
+	return 0;
+}
+
+/* Scan what is not taken yet and evacuate what can go now. */
+static void cma_scan_range(struct cma_recall *rc, struct cma_scan *scan)
+{
+	unsigned long pfn = rc->taken;
+
+	while (pfn < rc->end) {
+		pfn = cma_scan_page(rc, scan, pfn);
+		if (scan->nr >= CMA_EVACUATE_BATCH) {
+			cma_evacuate(rc, scan);
+			cond_resched();
+			if (cma_recall_over(rc, scan))
+				return;
+		}
+	}
+	cma_evacuate(rc, scan);
+}
+
+/*
+ * Nothing could be done: do what the scan called for (free pages that sit on
+ * per-CPU lists, folios that wait in LRU batches), else let time pass.
+ */
+static void cma_pause(struct cma_recall *rc, const struct cma_scan *scan,
+		      unsigned int idle)
+{
+	unsigned long us;
+
+	if (scan->on_pcp)
+		drain_all_pages(cma_recall_zone(rc));
+	if (scan->off_lru) {
+		if (idle % CMA_DRAIN_EVERY == 1)
+			lru_add_drain_all();
+		else
+			lru_add_drain();
+	}
+	if (!idle)
+		return;
+	us = min(CMA_PAUSE_MIN_US << min(idle, 8U), CMA_PAUSE_MAX_US);
+	usleep_range_state(us, us * 2, TASK_KILLABLE);
+}
+
+/* Grows with whatever a scan gets done. */
+static unsigned long cma_progress(const struct cma_recall *rc)
+{
+	return rc->taken + rc->moved + rc->dropped;
+}
+
+/**
+ * cma_recall_range() - evacuate a range and take its pages
+ * @rc: the recall: rc->start, end, gfp, deadline are set, and its pageblocks
+ *	from rc->taken on are isolated
+ *
+ * On failure what was taken stays taken: see cma_untake().
+ *
+ * Context: process context, may sleep.
+ * Return: 0, or -EBUSY (a loan did not come back), -ENOMEM (nowhere to move
+ *	loans to), -EINTR (killed), -EHWPOISON; rc->culprit names the page.
+ */
+int cma_recall_range(struct cma_recall *rc)
+{
+	unsigned long before = cma_progress(rc);
+	unsigned int idle = 0;
+	int ret = 0;
+
+	might_sleep();
+	while (!cma_take_free(rc)) {
+		struct cma_scan scan = {
+			.folios = LIST_HEAD_INIT(scan.folios),
+		};
+
+		cma_scan_range(rc, &scan);
+		ret = cma_recall_over(rc, &scan);
+		if (ret) {
+			rc->culprit = scan.busy;
+			break;
+		}
+		if (cma_progress(rc) != before)
+			idle = 0;
+		else
+			cma_pause(rc, &scan, idle++);
+		before = cma_progress(rc);
+		rc->rescans++;
+	}
+	return ret;
+}
+
+/* What it costs to get this page back; see cma_range_cost(). */
+static unsigned long cma_page_cost(struct page *page)
+{
+	struct folio *folio = page_folio(page);
+
+	if (!page_ref_count(&folio->page))
+		return 1;
+	if (!folio_test_lru(folio) || folio_test_locked(folio) ||
+	    folio_test_writeback(folio))
+		return 64;
+	if (folio_test_dirty(folio) && folio_is_file_lru(folio))
+		return 8;
+	return folio_is_file_lru(folio) ? 2 : 4;
+}
+
+/**
+ * cma_range_cost() - what it would cost to recall a range
+ * @start: first page
+ * @end: one past the last page
+ * @limit: stop counting here
+ *
+ * Free pages cost nothing, then come clean cache, anonymous memory, dirty
+ * cache, and pages that are locked, under writeback or off the LRU.  Read
+ * without locks: a guess.
+ *
+ * Return: the cost in arbitrary units, or something above @limit.
+ */
+unsigned long cma_range_cost(unsigned long start, unsigned long end,
+			     unsigned long limit)
+{
+	unsigned long pfn = start, cost = 0;
+
+	while (pfn < end && cost <= limit) {
+		struct page *page = pfn_to_page(pfn);
+
+		if (PageBuddy(page)) {
+			pfn += cma_free_hint(page);
+			continue;
+		}
+		cost += cma_page_cost(page);
+		pfn++;
+	}
+	return cost;
+}

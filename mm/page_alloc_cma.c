@@ -1,0 +1,946 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * DOC: the contiguous memory allocator
+ *
+ * An area is a run of pages that is reserved at boot for devices.  While no
+ * device needs it, its pageblocks are MIGRATE_CMA and the buddy allocator lends
+ * their pages to movable allocations.  cma_alloc() recalls a range: it claims
+ * a place that no device holds, takes what is free there, and where that is not
+ * all, isolates the pageblocks and has the loans moved or dropped.
+ *
+ * This file owns the areas, the cma_* API of include/linux/cma.h and the choice
+ * of a place.  migrate_cma.c does the recall of one range.
+ *
+ * Requests for disjoint ranges run in parallel.  A claim is a run of bits in
+ * cma->bitmap, set under cma->lock; whoever set them owns these pages.  Ranges
+ * of several requests may share a pageblock, so the isolation of a pageblock is
+ * counted, under cma->isolate_lock, and ends with its last user.
+ */
+#define pr_fmt(fmt) "cma: " fmt
+
+#define CREATE_TRACE_POINTS
+
+#include <linux/bitmap.h>
+#include <linux/cma_lend.h>
+#include <linux/highmem.h>
+#include <linux/init.h>
+#include <linux/jiffies.h>
+#include <linux/kmemleak.h>
+#include <linux/ktime.h>
+#include <linux/log2.h>
+#include <linux/memblock.h>
+#include <linux/mm.h>
+#include <linux/mmzone.h>
+#include <linux/pageblock-flags.h>
+#include <linux/sched/mm.h>
+#include <linux/sizes.h>
+#include <linux/slab.h>
+#include <linux/vmstat.h>
+#include <trace/events/cma.h>
+
+#include "cma_compat.h"
+#include "internal.h"
+#include "page_alloc_cma.h"
+
+/* What bounds a request of up to CMA_DEADLINE_PAGES; pro rata above. */
+#define CMA_DEADLINE_MS		5000UL
+#define CMA_DEADLINE_PAGES	(SZ_64M >> PAGE_SHIFT)
+/* Debug kernels do the same work in several times the time. */
+#define CMA_DEADLINE_FACTOR	(IS_ENABLED(CONFIG_DEBUG_VM) ? 10 : 1)
+/* The share of its time that a request first gives to one place. */
+#define CMA_FIRST_SLICE		16
+
+struct cma cma_areas[MAX_CMA_AREAS];
+unsigned int cma_area_count;
+
+DEFINE_STATIC_KEY_FALSE(cma_active_key);
+
+/**
+ * struct cma_request - one call of cma_alloc()
+ * @cma: the area
+ * @pages: pages wanted
+ * @align: log2 of the alignment wanted, in pages
+ * @fit: the same in granules, and the places to avoid
+ * @nr_poisoned: the first entries of fit.avoid never come back
+ * @deadline: end of the request, in jiffies
+ * @rc: the recall in progress, and the sums of all
+ */
+struct cma_request {
+	struct cma *cma;
+	unsigned long pages;
+	unsigned int align;
+	struct cma_fit fit;
+	unsigned int nr_poisoned;
+	unsigned long deadline;
+	struct cma_recall rc;
+};
+
+/**
+ * cma_get_base() - where an area begins
+ * @cma: the area
+ *
+ * Return: physical address in bytes.
+ */
+phys_addr_t cma_get_base(const struct cma *cma)
+{
+	return PFN_PHYS(cma->base_pfn);
+}
+
+/**
+ * cma_get_size() - how large an area is
+ * @cma: the area
+ *
+ * Return: size in bytes, 0 if it could not be activated.
+ */
+unsigned long cma_get_size(const struct cma *cma)
+{
+	return cma->count << PAGE_SHIFT;
+}
+
+/**
+ * cma_get_name() - what an area is called
+ * @cma: the area
+ *
+ * Return: the name, as in sysfs.
+ */
+const char *cma_get_name(const struct cma *cma)
+{
+	return cma->name;
+}
+
+/**
+ * cma_for_each_area() - call a function for every area
+ * @it: the function; anything but 0 ends the walk
+ * @data: passed to @it
+ *
+ * Return: what the last call of @it returned.
+ */
+int cma_for_each_area(int (*it)(struct cma *cma, void *data),
+		      void *data)
+{
+	unsigned int i;
+	int ret = 0;
+
+	for (i = 0; i < cma_area_count && !ret; i++)
+		ret = it(&cma_areas[i], data);
+	return ret;
+}
+
+static bool cma_area_has(const struct cma *cma, unsigned long pfn)
+{
+	return pfn - cma->base_pfn < cma->count;
+}
+
+/* Membership is a pfn test: isolation hides the migratetype. */
+static bool cma_pfn_in_area(unsigned long pfn)
+{
+	unsigned int i;
+
+	for (i = 0; i < cma_area_count; i++)
+		if (cma_area_has(&cma_areas[i], pfn))
+			return true;
+	return false;
+}
+
+bool __cma_keeps_isolated(const struct page *page, int migratetype)
+{
+	return migratetype != MIGRATE_CMA && cma_pfn_in_area(page_to_pfn(page));
+}
+
+bool __cma_under_recall(struct page *page)
+{
+	return is_migrate_isolate_page(page) &&
+	       cma_pfn_in_area(page_to_pfn(page));
+}
+
+/* Boot: reserve and activate. */
+
+static int __init cma_check_zone(const struct cma *cma)
+{
+	unsigned long pfn, end = cma->base_pfn + cma->count;
+	struct zone *zone;
+
+	WARN_ON_ONCE(!pfn_valid(cma->base_pfn));
+	zone = page_zone(pfn_to_page(cma->base_pfn));
+	for (pfn = cma->base_pfn + 1; pfn < end; pfn++) {
+		WARN_ON_ONCE(!pfn_valid(pfn));
+		if (page_zone(pfn_to_page(pfn)) != zone)
+			return -EINVAL;
+	}
+	return 0;
+}
+
+static int __init cma_alloc_metadata(struct cma *cma)
+{
+	cma->bitmap = bitmap_zalloc(cma_granules(cma), GFP_KERNEL);
+	cma->isolated = kcalloc(cma->count >> pageblock_order,
+				sizeof(*cma->isolated), GFP_KERNEL);
+	cma->stats = alloc_percpu(struct cma_stats);
+	return cma->bitmap && cma->isolated && cma->stats ? 0 : -ENOMEM;
+}
+
+static void __init cma_free_metadata(struct cma *cma)
+{
+	bitmap_free(cma->bitmap);
+	cma->bitmap = NULL;
+	kfree(cma->isolated);
+	cma->isolated = NULL;
+	free_percpu(cma->stats);
+	cma->stats = NULL;
+}
+
+/* The memory is of no use as an area: let everybody have it. */
+static void __init cma_dissolve_area(struct cma *cma)
+{
+	unsigned long pfn, end = cma->base_pfn + cma->count;
+
+	cma_free_metadata(cma);
+	if (!cma->reserve_pages_on_error)
+		for (pfn = cma->base_pfn; pfn < end; pfn++)
+			free_reserved_page(pfn_to_page(pfn));
+	totalcma_pages -= cma->count;
+	cma->count = 0;
+	pr_err("CMA area %s could not be activated\n", cma->name);
+}
+
+static void __init cma_activate_area(struct cma *cma)
+{
+	unsigned long pfn, end = cma->base_pfn + cma->count;
+
+	spin_lock_init(&cma->lock);
+	mutex_init(&cma->isolate_lock);
+	if (cma_check_zone(cma) || cma_alloc_metadata(cma)) {
+		cma_dissolve_area(cma);
+		return;
+	}
+	for (pfn = cma->base_pfn; pfn < end; pfn += pageblock_nr_pages)
+		init_cma_reserved_pageblock(pfn_to_page(pfn));
+	static_branch_enable(&cma_active_key);
+}
+
+static int __init cma_init_reserved_areas(void)
+{
+	unsigned int i;
+
+	for (i = 0; i < cma_area_count; i++)
+		cma_activate_area(&cma_areas[i]);
+	return 0;
+}
+core_initcall(cma_init_reserved_areas);
+
+/**
+ * cma_reserve_pages_on_error() - keep an area's pages if it can't be activated
+ * @cma: the area
+ */
+void __init cma_reserve_pages_on_error(struct cma *cma)
+{
+	cma->reserve_pages_on_error = true;
+}
+
+/**
+ * cma_init_reserved_mem() - make an area of memory that is already reserved
+ * @base: physical address, pageblock-aligned
+ * @size: bytes, a multiple of a pageblock
+ * @order_per_bit: log2 of the pages that one bit of the bitmap stands for
+ * @name: name of the area, or NULL for "cmaN"
+ * @res_cma: the new area
+ *
+ * Return: 0, -ENOSPC (no slot left) or -EINVAL.
+ */
+int __init cma_init_reserved_mem(phys_addr_t base, phys_addr_t size,
+				 unsigned int order_per_bit, const char *name,
+				 struct cma **res_cma)
+{
+	struct cma *cma;
+
+	if (cma_area_count == ARRAY_SIZE(cma_areas)) {
+		pr_err("%s: no room for more than %zu areas\n",
+		       name ?: "unnamed area", ARRAY_SIZE(cma_areas));
+		return -ENOSPC;
+	}
+	if (!size || !memblock_is_region_reserved(base, size))
+		return -EINVAL;
+	if (!IS_ALIGNED(base | size, CMA_MIN_ALIGNMENT_BYTES))
+		return -EINVAL;
+
+	cma = &cma_areas[cma_area_count];
+	if (name)
+		strscpy(cma->name, name, sizeof(cma->name));
+	else
+		snprintf(cma->name, sizeof(cma->name), "cma%u", cma_area_count);
+	cma->base_pfn = PFN_DOWN(base);
+	cma->count = size >> PAGE_SHIFT;
+	cma->order_per_bit = order_per_bit;
+	cma_area_count++;
+	totalcma_pages += cma->count;
+	*res_cma = cma;
+	return 0;
+}
+
+/* Reserve exactly [@base, @base + @size). */
+static int __init cma_reserve_fixed(phys_addr_t base, phys_addr_t size,
+				    phys_addr_t highmem)
+{
+	if (base < highmem && base + size > highmem)
+		return -EINVAL;
+	if (memblock_is_region_reserved(base, size) ||
+	    memblock_reserve(base, size) < 0)
+		return -EBUSY;
+	return 0;
+}
+
+/*
+ * Above 4 GiB, from the bottom up: out of the way of zones that devices with
+ * narrow masks need, and where compaction moves pages out of, not into.
+ */
+static phys_addr_t __init cma_find_above_4g(phys_addr_t size, phys_addr_t align,
+					    phys_addr_t limit, int nid)
+{
+	phys_addr_t addr;
+
+	if (!IS_ENABLED(CONFIG_PHYS_ADDR_T_64BIT) || memblock_bottom_up() ||
+	    memblock_end_of_DRAM() < SZ_4G + size)
+		return 0;
+	memblock_set_bottom_up(true);
+	addr = memblock_alloc_range_nid(size, align, SZ_4G, limit, nid, true);
+	memblock_set_bottom_up(false);
+	return addr;
+}
+
+/*
+ * Anywhere in [@base, @limit), but on one side of the highmem boundary: an area
+ * lies in one zone.
+ */
+static phys_addr_t __init cma_reserve_floating(phys_addr_t base,
+					       phys_addr_t size,
+					       phys_addr_t align,
+					       phys_addr_t limit,
+					       phys_addr_t highmem, int nid)
+{
+	phys_addr_t addr = cma_find_above_4g(size, align, limit, nid);
+
+	if (!addr && base < highmem && limit > highmem) {
+		addr = memblock_alloc_range_nid(size, align, highmem, limit,
+						nid, true);
+		limit = highmem;
+	}
+	if (!addr)
+		addr = memblock_alloc_range_nid(size, align, base, limit, nid,
+						true);
+	/* Not mapped for kmemleak to scan, once the pages are lent. */
+	if (addr)
+		kmemleak_ignore_phys(addr);
+	return addr;
+}
+
+static int __init cma_check_declaration(phys_addr_t size, phys_addr_t base,
+					phys_addr_t align,
+					unsigned int order_per_bit, bool fixed)
+{
+	if (!size || (align && !is_power_of_2(align)))
+		return -EINVAL;
+	align = max_t(phys_addr_t, align, CMA_MIN_ALIGNMENT_BYTES);
+	if (fixed && !IS_ALIGNED(base, align))
+		return -EINVAL;
+	if (order_per_bit >= BITS_PER_LONG ||
+	    !IS_ALIGNED(ALIGN(size, align) >> PAGE_SHIFT, 1UL << order_per_bit))
+		return -EINVAL;
+	if (ALIGN(size, align) < size || ALIGN(base, align) < base)
+		return -EINVAL;
+	return 0;
+}
+
+/* Reserve memory for an area: its address comes back in @base. */
+static int __init cma_reserve(phys_addr_t *base, phys_addr_t size,
+			      phys_addr_t limit, phys_addr_t align, bool fixed,
+			      int nid)
+{
+	/* high_memory itself has no linear address: add the last byte. */
+	phys_addr_t highmem = __pa(high_memory - 1) + 1;
+	phys_addr_t end = memblock_end_of_DRAM();
+
+	if (!limit || limit > end)
+		limit = end;
+	if (*base + size > limit || *base + size < size)
+		return -EINVAL;
+	if (fixed)
+		return cma_reserve_fixed(*base, size, highmem);
+	*base = cma_reserve_floating(*base, size, align, limit, highmem, nid);
+	return *base ? 0 : -ENOMEM;
+}
+
+/**
+ * cma_declare_contiguous_nid() - reserve memory and make an area of it
+ * @base: physical address; exact where @fixed, else the lowest one (0: any)
+ * @size: bytes, rounded up to @alignment
+ * @limit: highest address plus one, 0 for any
+ * @alignment: bytes, a power of two or 0; at least a pageblock is used
+ * @order_per_bit: log2 of the pages that one bit of the bitmap stands for
+ * @fixed: @base is where it has to be
+ * @name: name of the area, see cma_init_reserved_mem()
+ * @res_cma: the new area
+ * @nid: NUMA node to take it from, NUMA_NO_NODE for any
+ *
+ * For architecture code, once memblock knows all memory.
+ *
+ * Return: 0, -EINVAL, -ENOSPC, -EBUSY (reserved by others), -ENOMEM; one line
+ * in the log says what was refused.
+ */
+int __init cma_declare_contiguous_nid(phys_addr_t base, phys_addr_t size,
+				      phys_addr_t limit, phys_addr_t alignment,
+				      unsigned int order_per_bit, bool fixed,
+				      const char *name, struct cma **res_cma,
+				      int nid)
+{
+	phys_addr_t align = max_t(phys_addr_t, alignment,
+				  CMA_MIN_ALIGNMENT_BYTES);
+	int ret;
+
+	/* cma_init_reserved_mem() says so, but only once memory is reserved. */
+	if (cma_area_count == ARRAY_SIZE(cma_areas)) {
+		ret = -ENOSPC;
+		goto err;
+	}
+	ret = cma_check_declaration(size, base, alignment, order_per_bit, fixed);
+	if (ret)
+		goto err;
+
+	base = ALIGN(base, align);
+	size = ALIGN(size, align);
+	ret = cma_reserve(&base, size, limit & ~(align - 1), align,
+			  fixed && base, IS_ENABLED(CONFIG_NUMA) ? nid : NUMA_NO_NODE);
+	if (ret)
+		goto err;
+	ret = cma_init_reserved_mem(base, size, order_per_bit, name, res_cma);
+	if (ret) {
+		memblock_phys_free(base, size);
+		goto err;
+	}
+	pr_info("Reserved %lu MiB at %pa on node %d\n",
+		(unsigned long)(size / SZ_1M), &base, nid);
+	return 0;
+err:
+	pr_err("Failed to reserve area %s: %pa bytes at %pa on node %d, error %d\n",
+	       name ?: "(unnamed)", &size, &base, nid, ret);
+	return ret;
+}
+
+/**
+ * cma_check_boot_option() - say in one line what is wrong with cma=
+ * @option: what stands behind cma=: SIZE[@BASE[-LIMIT]]
+ *
+ * Changes nothing: the base kernel reserves what it understood.
+ */
+void __init cma_check_boot_option(const char *option)
+{
+	char *end = (char *)option;
+	unsigned long long size = memparse(end, &end);
+
+	if (*end == '@')
+		memparse(end + 1, &end);
+	if (*end == '-')
+		memparse(end + 1, &end);
+	if (*end)
+		pr_err("cma=%s: can't read \"%s\", want SIZE[@BASE[-LIMIT]]\n",
+		       option, end);
+	else if (!size)
+		pr_info("cma=%s: no default area\n", option);
+}
+
+/* Isolation of pageblocks, counted: ranges of several requests may share one. */
+
+static unsigned long cma_block(const struct cma *cma, unsigned long pfn)
+{
+	return (pfn - cma->base_pfn) >> pageblock_order;
+}
+
+static unsigned long cma_block_pfn(const struct cma *cma, unsigned long block)
+{
+	return cma->base_pfn + (block << pageblock_order);
+}
+
+static void cma_drop_blocks(struct cma *cma, unsigned long block,
+			    unsigned long end)
+{
+	lockdep_assert_held(&cma->isolate_lock);
+
+	for (; block < end; block++)
+		if (!--cma->isolated[block])
+			cma_unisolate_pages(cma_block_pfn(cma, block),
+					    cma_block_pfn(cma, block + 1));
+}
+
+/* Isolate the pageblocks of [@start, @end), or none. */
+static int cma_isolate(struct cma *cma, unsigned long start, unsigned long end)
+{
+	unsigned long first = cma_block(cma, start);
+	unsigned long last = cma_block(cma, end - 1) + 1;
+	unsigned long block;
+	int ret = 0;
+
+	mutex_lock(&cma->isolate_lock);
+	for (block = first; block < last; block++) {
+		if (!cma->isolated[block])
+			ret = cma_isolate_pages(cma_block_pfn(cma, block),
+						cma_block_pfn(cma, block + 1));
+		if (ret)
+			break;
+		cma->isolated[block]++;
+	}
+	if (ret)
+		cma_drop_blocks(cma, first, block);
+	mutex_unlock(&cma->isolate_lock);
+	return ret;
+}
+
+static void cma_unisolate(struct cma *cma, unsigned long start,
+			  unsigned long end)
+{
+	mutex_lock(&cma->isolate_lock);
+	cma_drop_blocks(cma, cma_block(cma, start), cma_block(cma, end - 1) + 1);
+	mutex_unlock(&cma->isolate_lock);
+}
+
+/* Claims: which granules of the bitmap a request owns. */
+
+static struct cma_run cma_pages_to_run(const struct cma *cma, unsigned long pfn,
+				       unsigned long pages)
+{
+	unsigned long start = (pfn - cma->base_pfn) >> cma->order_per_bit;
+
+	return (struct cma_run) {
+		.start = start,
+		.end = start + (ALIGN(pages, 1UL << cma->order_per_bit) >>
+				cma->order_per_bit),
+	};
+}
+
+static unsigned long cma_granule_pfn(const struct cma *cma, unsigned long nr)
+{
+	return cma->base_pfn + (nr << cma->order_per_bit);
+}
+
+/* Set the bits if they are still clear. */
+static bool cma_try_claim(struct cma *cma, unsigned long start,
+			  unsigned long count)
+{
+	unsigned long flags;
+	bool ok;
+
+	spin_lock_irqsave(&cma->lock, flags);
+	ok = find_next_bit(cma->bitmap, start + count, start) >= start + count;
+	if (ok)
+		bitmap_set(cma->bitmap, start, count);
+	spin_unlock_irqrestore(&cma->lock, flags);
+	return ok;
+}
+
+static void cma_unclaim(struct cma *cma, unsigned long pfn, unsigned long pages)
+{
+	struct cma_run run = cma_pages_to_run(cma, pfn, pages);
+	unsigned long flags;
+
+	spin_lock_irqsave(&cma->lock, flags);
+	bitmap_clear(cma->bitmap, run.start, run.end - run.start);
+	spin_unlock_irqrestore(&cma->lock, flags);
+}
+
+static unsigned int cma_find_places(const struct cma_request *req,
+				    unsigned long *picks)
+{
+	struct cma *cma = req->cma;
+	unsigned long flags;
+	unsigned int n;
+
+	spin_lock_irqsave(&cma->lock, flags);
+	n = cma_choose(cma->bitmap, cma_granules(cma), &req->fit, picks);
+	spin_unlock_irqrestore(&cma->lock, flags);
+	return n;
+}
+
+/* Of places that are equal for the area, the one whose loans cost least. */
+static unsigned long cma_cheapest(const struct cma_request *req,
+				  const unsigned long *picks, unsigned int n)
+{
+	unsigned long cost, least = ULONG_MAX - 64, pfn, best = picks[0];
+	unsigned int i;
+
+	for (i = 0; n > 1 && i < n && least; i++) {
+		pfn = cma_granule_pfn(req->cma, picks[i]);
+		cost = cma_range_cost(pfn, pfn + req->pages, least);
+		if (cost < least) {
+			least = cost;
+			best = picks[i];
+		}
+	}
+	return best;
+}
+
+/* Claim a place; req->rc then says which. */
+static int cma_claim(struct cma_request *req)
+{
+	unsigned long picks[CMA_PICKS_MAX], start, pfn;
+	unsigned int n;
+
+	do {
+		n = cma_find_places(req, picks);
+		if (!n)
+			return -ENOSPC;
+		/* Somebody may be quicker, but then somebody is served. */
+		start = cma_cheapest(req, picks, n);
+	} while (!cma_try_claim(req->cma, start, req->fit.count));
+
+	pfn = cma_granule_pfn(req->cma, start);
+	req->rc.start = pfn;
+	req->rc.taken = pfn;
+	req->rc.end = pfn + req->pages;
+	return 0;
+}
+
+/* Requests. */
+
+/* Take the claimed range, with recall where it is not free. */
+static int cma_recall(struct cma *cma, struct cma_recall *rc)
+{
+	unsigned long start;
+	int ret;
+
+	if (cma_take_free(rc))
+		return 0;
+	if (!gfpflags_allow_blocking(rc->gfp)) {
+		rc->culprit = rc->taken;
+		cma_untake(rc);
+		return -EBUSY;
+	}
+
+	start = rc->taken;
+	ret = cma_isolate(cma, start, rc->end);
+	if (!ret) {
+		ret = cma_recall_range(rc);
+		cma_unisolate(cma, start, rc->end);
+	} else {
+		/* Nobody else isolates our blocks; if somebody did, don't spin. */
+		rc->culprit = start;
+		schedule_timeout_killable(1);
+	}
+	if (ret)
+		cma_untake(rc);
+	return ret;
+}
+
+/* Remember what stood in the way; poisoned pages for good, others in turn. */
+static void cma_avoid(struct cma_request *req, unsigned long pfn, bool poisoned)
+{
+	struct cma_fit *fit = &req->fit;
+	unsigned int i = fit->nr_avoid;
+
+	if (i == CMA_AVOID_MAX)
+		i = req->nr_poisoned;
+	if (i == CMA_AVOID_MAX)
+		return;
+	if (poisoned) {
+		if (i != req->nr_poisoned)
+			fit->avoid[i] = fit->avoid[req->nr_poisoned];
+		fit->nr_avoid = max(fit->nr_avoid, i + 1);
+		i = req->nr_poisoned++;
+	}
+	fit->avoid[i] = (pfn - req->cma->base_pfn) >> req->cma->order_per_bit;
+	fit->nr_avoid = max(fit->nr_avoid, i + 1);
+}
+
+/*
+ * Until when to recall the claimed place: what is evacuated is not given up
+ * while there is no other place to go to.
+ */
+static unsigned long cma_place_deadline(const struct cma_request *req,
+					unsigned long slice)
+{
+	unsigned long picks[CMA_PICKS_MAX];
+	unsigned long deadline = jiffies + slice;
+
+	if (time_after(deadline, req->deadline) || !cma_find_places(req, picks))
+		return req->deadline;
+	return deadline;
+}
+
+/*
+ * Try places until one is had.  A place with a stubborn loan is left for
+ * another one; once all have one, each is given more time.
+ */
+static int cma_serve(struct cma_request *req)
+{
+	unsigned long slice = max(1UL, (req->deadline - jiffies) / CMA_FIRST_SLICE);
+	struct cma_recall *rc = &req->rc;
+	int ret = 0, last;
+
+	for (;;) {
+		last = ret;
+		ret = cma_claim(req);
+		if (ret && req->fit.nr_avoid > req->nr_poisoned) {
+			req->fit.nr_avoid = req->nr_poisoned;
+			slice *= 2;
+			ret = last;
+			continue;
+		}
+		if (ret)
+			return last ?: ret;
+
+		rc->deadline = cma_place_deadline(req, slice);
+		ret = cma_recall(req->cma, rc);
+		if (!ret)
+			return 0;
+
+		cma_unclaim(req->cma, rc->start, req->pages);
+		if (ret == -EINTR || !gfpflags_allow_blocking(rc->gfp) ||
+		    time_after_eq(jiffies, req->deadline))
+			return ret;
+		trace_cma_alloc_busy_retry(req->cma->name, rc->start,
+					   pfn_to_page(rc->start), req->pages,
+					   req->align);
+		cma_avoid(req, rc->culprit ?: rc->start, ret == -EHWPOISON);
+	}
+}
+
+static enum cma_failure cma_failure(int err)
+{
+	switch (err) {
+	case -EINTR:
+		return CMA_FAIL_KILLED;
+	case -ENOMEM:
+		return CMA_FAIL_NO_MEMORY;
+	case -ENOSPC:
+		return CMA_FAIL_NO_RANGE;
+	default:
+		return CMA_FAIL_BUSY;
+	}
+}
+
+static void cma_account(struct cma_request *req, int err, u64 us)
+{
+	struct cma_stats *stats = get_cpu_ptr(req->cma->stats);
+
+	if (err) {
+		stats->fail[cma_failure(err)]++;
+		stats->pages_fail += req->pages;
+		count_vm_event(CMA_ALLOC_FAIL);
+	} else {
+		stats->success++;
+		stats->pages_success += req->pages;
+		count_vm_event(CMA_ALLOC_SUCCESS);
+	}
+	stats->hist[cma_hist_bucket(us)]++;
+	stats->sum_us += us;
+	stats->max_us = max(stats->max_us, us);
+	stats->moved += req->rc.moved;
+	stats->dropped += req->rc.dropped;
+	stats->rescans += req->rc.rescans;
+	put_cpu_ptr(req->cma->stats);
+}
+
+static const char * const cma_failure_text[] = {
+	[CMA_FAIL_NO_RANGE] = "devices hold too much of the area",
+	[CMA_FAIL_BUSY] = "a loan did not come back in time",
+	[CMA_FAIL_NO_MEMORY] = "no memory to move loans to",
+	[CMA_FAIL_KILLED] = "the caller was killed",
+};
+
+/* The one line that a failure prints, unless the caller asked for none. */
+static void cma_report(const struct cma_request *req, int err)
+{
+	struct page *page;
+
+	if (req->rc.gfp & __GFP_NOWARN)
+		return;
+	if (!req->rc.culprit) {
+		pr_err_ratelimited("%s: alloc failed, req-size: %lu pages, ret: %d: %s\n",
+				   req->cma->name, req->pages, err,
+				   cma_failure_text[cma_failure(err)]);
+		return;
+	}
+	page = pfn_to_page(req->rc.culprit);
+	pr_err_ratelimited("%s: alloc failed, req-size: %lu pages, ret: %d: %s: pfn %#lx refs %d flags %pGp\n",
+			   req->cma->name, req->pages, err,
+			   cma_failure_text[cma_failure(err)], req->rc.culprit,
+			   page_ref_count(page), &page->flags);
+}
+
+/* Fill in the request, or say that no area could ever serve it. */
+static bool cma_init_request(struct cma_request *req, struct cma *cma,
+			     unsigned long pages, unsigned int align, gfp_t gfp)
+{
+	unsigned int shift = cma->order_per_bit;
+	unsigned long ms;
+
+	/* The rounding of an absurd count must not wrap. */
+	if (!pages || pages > cma->count || align >= BITS_PER_LONG)
+		return false;
+
+	req->cma = cma;
+	req->pages = pages;
+	req->align = align;
+	req->fit.count = ALIGN(pages, 1UL << shift) >> shift;
+	if (align > shift)
+		req->fit.mask = (1UL << (align - shift)) - 1;
+	req->fit.offset = (cma->base_pfn & ((1UL << align) - 1)) >> shift;
+	req->fit.high = pages < pageblock_nr_pages;
+	req->rc.gfp = current_gfp_context(gfp);
+
+	ms = CMA_DEADLINE_MS * CMA_DEADLINE_FACTOR;
+	ms *= DIV_ROUND_UP(pages, CMA_DEADLINE_PAGES);
+	req->deadline = jiffies + msecs_to_jiffies(ms);
+	return true;
+}
+
+static void cma_reset_tags(struct page *page, unsigned long pages)
+{
+	unsigned long i;
+
+	for (i = 0; i < pages; i++)
+		page_kasan_tag_reset(page + i);
+}
+
+static struct page *cma_request(struct cma *cma, unsigned long pages,
+				unsigned int align, gfp_t gfp)
+{
+	struct cma_request req = {};
+	struct page *page = NULL;
+	u64 begin;
+	int ret;
+
+	trace_cma_alloc_start(cma ? cma->name : NULL, pages, align);
+	if (!cma || !cma->count || !cma_init_request(&req, cma, pages, align, gfp))
+		return NULL;
+
+	begin = ktime_get_ns();
+	ret = cma_serve(&req);
+	if (!ret) {
+		cma_hand_over(&req.rc);
+		page = pfn_to_page(req.rc.start);
+		/* Chunks have tags of their own; the block has one owner. */
+		cma_reset_tags(page, pages);
+	}
+	cma_account(&req, ret, div_u64(ktime_get_ns() - begin, NSEC_PER_USEC));
+	if (ret)
+		cma_report(&req, ret);
+	trace_cma_alloc_finish(cma->name, req.rc.start, page, pages, align, ret);
+	return page;
+}
+
+/**
+ * cma_alloc() - get a contiguous block of an area
+ * @cma: the area, or NULL
+ * @count: pages
+ * @align: log2 of the alignment of its physical address, in pages
+ * @no_warn: print nothing where the request fails
+ *
+ * Context: process context, may sleep; memalloc_nofs_save() and
+ * memalloc_noio_save() are honoured.
+ * Return: the first page, each page with a reference of its own, or NULL.
+ */
+struct page *cma_alloc(struct cma *cma, unsigned long count, unsigned int align,
+		       bool no_warn)
+{
+	return cma_request(cma, count, align,
+			   GFP_KERNEL | (no_warn ? __GFP_NOWARN : 0));
+}
+
+/**
+ * cma_alloc_folio() - get a large folio of an area
+ * @cma: the area, or NULL
+ * @order: log2 of its pages, at least 1; it is naturally aligned
+ * @gfp: what may be entered on the caller's behalf, and __GFP_COMP
+ *
+ * Context: as @gfp says.
+ * Return: the folio, or NULL.
+ */
+struct folio *cma_alloc_folio(struct cma *cma, int order, gfp_t gfp)
+{
+	struct page *page;
+
+	if (WARN_ON(!order || !(gfp & __GFP_COMP)))
+		return NULL;
+	page = cma_request(cma, 1UL << order, order, gfp);
+	return page ? page_folio(page) : NULL;
+}
+
+/**
+ * cma_pages_valid() - does a block belong to an area?
+ * @cma: the area, or NULL
+ * @pages: first page of the block, or NULL
+ * @count: pages; only the first one is looked at
+ *
+ * Return: true if it does.
+ */
+bool cma_pages_valid(struct cma *cma, const struct page *pages,
+		     unsigned long count)
+{
+	return cma && pages && cma_area_has(cma, page_to_pfn(pages));
+}
+
+/* Is this a block, or the head or tail of one, that a device holds? */
+static bool cma_block_held(struct cma *cma, unsigned long pfn,
+			   unsigned long count)
+{
+	unsigned long mask = (1UL << cma->order_per_bit) - 1;
+	unsigned long flags, room = cma->base_pfn + cma->count - pfn;
+	struct folio *folio = pfn_folio(pfn);
+	bool held;
+
+	if (!count || count > room || (pfn - cma->base_pfn) & mask)
+		return false;
+	spin_lock_irqsave(&cma->lock, flags);
+	held = cma_bitmap_held(cma->bitmap, cma_pages_to_run(cma, pfn, count));
+	spin_unlock_irqrestore(&cma->lock, flags);
+	/* Folios come and go whole. */
+	if (held && folio_test_large(folio))
+		return folio_pfn(folio) == pfn && folio_nr_pages(folio) == count;
+	return held;
+}
+
+/**
+ * cma_release() - give a block back
+ * @cma: the area, or NULL
+ * @pages: first page of the block
+ * @count: pages
+ *
+ * A block that was given back already, or was never handed out, is left alone
+ * with a warning; the answer is still true, because callers free what is not of
+ * the area by other means.
+ *
+ * Context: any.
+ * Return: whether the block belongs to the area.
+ */
+bool cma_release(struct cma *cma, const struct page *pages, unsigned long count)
+{
+	unsigned long pfn, held;
+
+	if (!cma_pages_valid(cma, pages, count))
+		return false;
+
+	pfn = page_to_pfn(pages);
+	if (WARN_ONCE(!cma_block_held(cma, pfn, count),
+		      "cma: %s: pfn %#lx, %lu pages: not a block that was handed out\n",
+		      cma->name, pfn, count))
+		return true;
+
+	held = cma_give_back(pfn, count);
+	WARN_ONCE(held, "cma: %s: %lu pages are still in use\n", cma->name, held);
+	cma_unclaim(cma, pfn, count);
+	this_cpu_add(cma->stats->pages_released, count);
+	trace_cma_release(cma->name, pfn, pages, count);
+	return true;
+}
+
+/**
+ * cma_free_folio() - give a large folio back
+ * @cma: the area, or NULL
+ * @folio: the folio
+ *
+ * Return: whether the folio belongs to the area.
+ */
+bool cma_free_folio(struct cma *cma, const struct folio *folio)
+{
+	if (WARN_ON(!folio_test_large(folio)))
+		return false;
+	return cma_release(cma, &folio->page, folio_nr_pages(folio));
+}

@@ -1,0 +1,287 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Pure arithmetic of the contiguous memory allocator: where in an area a
+ * request goes, how a run of pages falls into buddy chunks, and how latencies
+ * fall into a histogram.  No locks, no struct page: the same file is compiled
+ * in user space under ASan and UBSan (tools/testing/selftests/cma).
+ *
+ * Positions are granules: one granule is one bit of an area's bitmap, that is
+ * 1 << order_per_bit pages.
+ */
+#ifndef _MM_RANGE_CMA_H
+#define _MM_RANGE_CMA_H
+
+#ifdef __KERNEL__
+#include <linux/bitmap.h>
+#include <linux/bitops.h>
+#include <linux/limits.h>
+#include <linux/minmax.h>
+#include <linux/types.h>
+#endif
+
+#define CMA_NOWHERE	ULONG_MAX
+#define CMA_AVOID_MAX	8	/* culprits that one request remembers */
+#define CMA_PICKS_MAX	4	/* equal placements whose cost is compared */
+#define CMA_HIST_BUCKETS 26	/* log2 us: the last one begins at 16.8 s */
+
+/**
+ * struct cma_run - granules [start, end)
+ * @start: first granule
+ * @end: one past the last granule
+ */
+struct cma_run {
+	unsigned long start;
+	unsigned long end;
+};
+
+/**
+ * struct cma_fit - what a request asks of a place
+ * @count: granules wanted, at least 1
+ * @mask: alignment in granules minus one
+ * @offset: granules by which the area's base misses that alignment
+ * @high: pack at the high end of the area instead of the low end
+ * @nr_avoid: entries of @avoid in use
+ * @avoid: granules that must not be part of the place
+ */
+struct cma_fit {
+	unsigned long count;
+	unsigned long mask;
+	unsigned long offset;
+	bool high;
+	unsigned int nr_avoid;
+	unsigned long avoid[CMA_AVOID_MAX];
+};
+
+/**
+ * cma_fit_low() - lowest aligned place in a run
+ * @fit: the request
+ * @run: where to look
+ *
+ * Return: first granule of the place, or CMA_NOWHERE.
+ */
+static inline unsigned long cma_fit_low(const struct cma_fit *fit,
+					struct cma_run run)
+{
+	unsigned long sum = run.start + fit->offset;
+	unsigned long start = ((sum + fit->mask) & ~fit->mask) - fit->offset;
+
+	if (sum + fit->mask < sum || start > run.end ||
+	    run.end - start < fit->count)
+		return CMA_NOWHERE;
+	return start;
+}
+
+/**
+ * cma_fit_high() - highest aligned place in a run
+ * @fit: the request
+ * @run: where to look
+ *
+ * Return: first granule of the place, or CMA_NOWHERE.
+ */
+static inline unsigned long cma_fit_high(const struct cma_fit *fit,
+					 struct cma_run run)
+{
+	unsigned long last;
+
+	if (run.end - run.start < fit->count)
+		return CMA_NOWHERE;
+	last = (run.end - fit->count + fit->offset) & ~fit->mask;
+	if (last < run.start + fit->offset)
+		return CMA_NOWHERE;
+	return last - fit->offset;
+}
+
+/* The first granule that @fit avoids in [@start, @end), else @end. */
+static inline unsigned long cma_next_avoided(const struct cma_fit *fit,
+					     unsigned long start,
+					     unsigned long end)
+{
+	unsigned int i;
+
+	for (i = 0; i < fit->nr_avoid; i++)
+		if (fit->avoid[i] >= start && fit->avoid[i] < end)
+			end = fit->avoid[i];
+	return end;
+}
+
+/**
+ * cma_next_gap() - next run that no device holds and the request does not avoid
+ * @bitmap: granules held by devices
+ * @nbits: granules of the area
+ * @fit: the request
+ * @pos: granule to begin at
+ * @gap: result
+ *
+ * Return: whether there is one.
+ */
+static inline bool cma_next_gap(const unsigned long *bitmap,
+				unsigned long nbits, const struct cma_fit *fit,
+				unsigned long pos, struct cma_run *gap)
+{
+	do {
+		gap->start = find_next_zero_bit(bitmap, nbits, pos);
+		if (gap->start >= nbits)
+			return false;
+		gap->end = find_next_bit(bitmap, nbits, gap->start);
+		gap->end = cma_next_avoided(fit, gap->start, gap->end);
+		pos = gap->start + 1;
+	} while (gap->start == gap->end);
+	return true;
+}
+
+/* The two ends of a device-free area keep the same run: let cost decide. */
+static inline unsigned int cma_choose_ends(const struct cma_fit *fit,
+					   struct cma_run all,
+					   unsigned long *picks)
+{
+	unsigned long low = cma_fit_low(fit, all);
+	unsigned long high = cma_fit_high(fit, all);
+
+	picks[0] = fit->high ? high : low;
+	picks[1] = fit->high ? low : high;
+	if (picks[0] == CMA_NOWHERE)
+		return 0;
+	return picks[0] == picks[1] ? 1 : 2;
+}
+
+/* Gaps come in rising order: from the high end, the newest pick is the best. */
+static inline unsigned int cma_add_pick(const struct cma_fit *fit,
+					unsigned long *picks, unsigned int n,
+					unsigned long start)
+{
+	unsigned int i;
+
+	if (!fit->high) {
+		if (n < CMA_PICKS_MAX)
+			picks[n++] = start;
+		return n;
+	}
+	if (n < CMA_PICKS_MAX)
+		n++;
+	for (i = n - 1; i; i--)
+		picks[i] = picks[i - 1];
+	picks[0] = start;
+	return n;
+}
+
+/**
+ * cma_choose() - places for a request, best first
+ * @bitmap: granules held by devices
+ * @nbits: granules of the area
+ * @fit: the request
+ * @picks: result, room for CMA_PICKS_MAX
+ *
+ * Device blocks never move, so scattering them is how an area dies with most
+ * of it free.  Large requests are packed at the low end and small ones at the
+ * high end (@fit->high), first fit from there: over random traffic that keeps
+ * a larger device-free run than one-ended first fit, and than best fit.  Where
+ * gaps of the same size would serve, all are returned: the caller takes the
+ * cheapest.
+ *
+ * Return: number of places in @picks, 0 if nothing fits.
+ */
+static inline unsigned int cma_choose(const unsigned long *bitmap,
+				      unsigned long nbits,
+				      const struct cma_fit *fit,
+				      unsigned long *picks)
+{
+	struct cma_run gap = { 0, 0 };
+	unsigned long len = 0, start;
+	unsigned int n = 0;
+
+	while (cma_next_gap(bitmap, nbits, fit, gap.end, &gap)) {
+		if (gap.end - gap.start == nbits)
+			return cma_choose_ends(fit, gap, picks);
+		start = fit->high ? cma_fit_high(fit, gap) : cma_fit_low(fit, gap);
+		if (start == CMA_NOWHERE)
+			continue;
+		if (n && gap.end - gap.start == len) {
+			n = cma_add_pick(fit, picks, n, start);
+		} else if (!n || fit->high) {
+			picks[0] = start;
+			len = gap.end - gap.start;
+			n = 1;
+		}
+	}
+	return n;
+}
+
+/**
+ * cma_bitmap_held() - are all granules of a run held by devices?
+ * @bitmap: granules held by devices
+ * @run: the run, inside the area
+ *
+ * Return: true if no bit of the run is clear.
+ */
+static inline bool cma_bitmap_held(const unsigned long *bitmap,
+				   struct cma_run run)
+{
+	return find_next_zero_bit(bitmap, run.end, run.start) >= run.end;
+}
+
+/**
+ * cma_chunk_order() - largest buddy chunk at the start of a pfn range
+ * @pfn: first page
+ * @end: one past the last page, above @pfn
+ * @max: largest order of the buddy allocator
+ *
+ * Return: order of the largest naturally aligned block inside [@pfn, @end).
+ */
+static inline unsigned int cma_chunk_order(unsigned long pfn,
+					   unsigned long end, unsigned int max)
+{
+	unsigned int order = pfn ? __ffs(pfn) : max;
+
+	order = min(order, max);
+	while ((1UL << order) > end - pfn)
+		order--;
+	return order;
+}
+
+/**
+ * cma_hist_bucket() - histogram bucket of a latency
+ * @us: latency in microseconds
+ *
+ * Bucket 0 holds less than 1 us, bucket n holds [2^(n-1), 2^n) us, the last
+ * one everything above.
+ *
+ * Return: index below CMA_HIST_BUCKETS.
+ */
+static inline unsigned int cma_hist_bucket(unsigned long long us)
+{
+	unsigned int n = 0;
+
+	while (us && n < CMA_HIST_BUCKETS - 1) {
+		us >>= 1;
+		n++;
+	}
+	return n;
+}
+
+/**
+ * cma_hist_percentile() - upper bound of a percentile of a histogram
+ * @hist: counts, CMA_HIST_BUCKETS of them
+ * @pct: percentile, 1 to 100
+ *
+ * Return: the microseconds below which @pct percent of the entries lie, as the
+ * upper bound of their bucket; 0 for an empty histogram.
+ */
+static inline unsigned long long
+cma_hist_percentile(const unsigned long long *hist, unsigned int pct)
+{
+	unsigned long long total = 0, seen = 0;
+	unsigned int i;
+
+	for (i = 0; i < CMA_HIST_BUCKETS; i++)
+		total += hist[i];
+	if (!total)
+		return 0;
+	for (i = 0; i < CMA_HIST_BUCKETS - 1; i++) {
+		seen += hist[i];
+		if (seen * 100 >= total * pct)
+			break;
+	}
+	return 1ULL << i;
+}
+
+#endif /* _MM_RANGE_CMA_H */

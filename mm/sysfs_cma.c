@@ -1,0 +1,199 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Counters of the contiguous memory allocator in /sys/kernel/mm/cma/<area>/:
+ * the base kernel's three files, and beside them what each request came to,
+ * how long it took and what it cost the borrowers.  One value or one table a
+ * file; see Documentation/ABI/testing/sysfs-kernel-mm-cma-lend.
+ */
+#include <linux/cma.h>
+#include <linux/kobject.h>
+#include <linux/percpu.h>
+#include <linux/slab.h>
+#include <linux/sysfs.h>
+
+#include "page_alloc_cma.h"
+
+#define CMA_ATTR_RO(_name) \
+	static struct kobj_attribute _name##_attr = __ATTR_RO(_name)
+
+static struct cma *cma_from_kobj(struct kobject *kobj)
+{
+	return container_of(kobj, struct cma_kobject, kobj)->cma;
+}
+
+/* Add up all CPUs; an area that could not be activated has counted nothing. */
+static void cma_sum_stats(const struct cma *cma, struct cma_stats *sum)
+{
+	unsigned int cpu, i;
+
+	memset(sum, 0, sizeof(*sum));
+	if (!cma->stats)
+		return;
+	for_each_possible_cpu(cpu) {
+		const struct cma_stats *stats = per_cpu_ptr(cma->stats, cpu);
+
+		sum->success += stats->success;
+		sum->sum_us += stats->sum_us;
+		sum->max_us = max(sum->max_us, stats->max_us);
+		sum->pages_success += stats->pages_success;
+		sum->pages_fail += stats->pages_fail;
+		sum->pages_released += stats->pages_released;
+		sum->moved += stats->moved;
+		sum->dropped += stats->dropped;
+		sum->rescans += stats->rescans;
+		for (i = 0; i < CMA_FAIL_REASONS; i++)
+			sum->fail[i] += stats->fail[i];
+		for (i = 0; i < CMA_HIST_BUCKETS; i++)
+			sum->hist[i] += stats->hist[i];
+	}
+}
+
+/* A file that shows one field of struct cma_stats. */
+#define CMA_STAT_RO(_name, _field)					\
+static ssize_t _name##_show(struct kobject *kobj,			\
+			    struct kobj_attribute *attr, char *buf)	\
+{									\
+	struct cma_stats sum;						\
+									\
+	cma_sum_stats(cma_from_kobj(kobj), &sum);			\
+	return sysfs_emit(buf, "%llu\n", sum._field);			\
+}									\
+CMA_ATTR_RO(_name)
+
+CMA_STAT_RO(alloc_pages_success, pages_success);
+CMA_STAT_RO(alloc_pages_fail, pages_fail);
+CMA_STAT_RO(release_pages_success, pages_released);
+CMA_STAT_RO(alloc_requests_success, success);
+CMA_STAT_RO(pages_moved, moved);
+CMA_STAT_RO(pages_dropped, dropped);
+CMA_STAT_RO(rescans, rescans);
+
+static const char * const cma_fail_names[] = {
+	[CMA_FAIL_NO_RANGE] = "no_range",
+	[CMA_FAIL_BUSY] = "busy",
+	[CMA_FAIL_NO_MEMORY] = "no_memory",
+	[CMA_FAIL_KILLED] = "killed",
+};
+
+static ssize_t alloc_requests_fail_show(struct kobject *kobj,
+					struct kobj_attribute *attr, char *buf)
+{
+	struct cma_stats sum;
+	unsigned int i;
+	int len = 0;
+
+	cma_sum_stats(cma_from_kobj(kobj), &sum);
+	for (i = 0; i < CMA_FAIL_REASONS; i++)
+		len += sysfs_emit_at(buf, len, "%s %llu\n", cma_fail_names[i],
+				     sum.fail[i]);
+	return len;
+}
+CMA_ATTR_RO(alloc_requests_fail);
+
+static ssize_t alloc_latency_us_show(struct kobject *kobj,
+				     struct kobj_attribute *attr, char *buf)
+{
+	struct cma_stats sum;
+	u64 count = 0;
+	unsigned int i;
+
+	cma_sum_stats(cma_from_kobj(kobj), &sum);
+	for (i = 0; i < CMA_HIST_BUCKETS; i++)
+		count += sum.hist[i];
+	/* A percentile is its bucket's bound: never above what was measured. */
+	return sysfs_emit(buf, "count %llu\nsum %llu\np50 %llu\np99 %llu\nmax %llu\n",
+			  count, sum.sum_us,
+			  min(cma_hist_percentile(sum.hist, 50), sum.max_us),
+			  min(cma_hist_percentile(sum.hist, 99), sum.max_us),
+			  sum.max_us);
+}
+CMA_ATTR_RO(alloc_latency_us);
+
+static ssize_t alloc_latency_hist_show(struct kobject *kobj,
+				       struct kobj_attribute *attr, char *buf)
+{
+	struct cma_stats sum;
+	unsigned int i;
+	int len = 0;
+
+	cma_sum_stats(cma_from_kobj(kobj), &sum);
+	for (i = 0; i < CMA_HIST_BUCKETS - 1; i++)
+		len += sysfs_emit_at(buf, len, "<%llu %llu\n", 1ULL << i,
+				     sum.hist[i]);
+	len += sysfs_emit_at(buf, len, ">=%llu %llu\n",
+			     1ULL << (CMA_HIST_BUCKETS - 2),
+			     sum.hist[CMA_HIST_BUCKETS - 1]);
+	return len;
+}
+CMA_ATTR_RO(alloc_latency_hist);
+
+static struct attribute *cma_attrs[] = {
+	&alloc_pages_success_attr.attr,
+	&alloc_pages_fail_attr.attr,
+	&release_pages_success_attr.attr,
+	&alloc_requests_success_attr.attr,
+	&alloc_requests_fail_attr.attr,
+	&alloc_latency_us_attr.attr,
+	&alloc_latency_hist_attr.attr,
+	&pages_moved_attr.attr,
+	&pages_dropped_attr.attr,
+	&rescans_attr.attr,
+	NULL,
+};
+ATTRIBUTE_GROUPS(cma);
+
+static void cma_kobj_release(struct kobject *kobj)
+{
+	struct cma_kobject *cma_kobj = container_of(kobj, struct cma_kobject,
+						    kobj);
+
+	cma_kobj->cma->kobj = NULL;
+	kfree(cma_kobj);
+}
+
+static const struct kobj_type cma_ktype = {
+	.release = cma_kobj_release,
+	.sysfs_ops = &kobj_sysfs_ops,
+	.default_groups = cma_groups,
+};
+
+static int __init cma_sysfs_add(struct cma *cma, void *data)
+{
+	struct kobject *root = data;
+	struct cma_kobject *cma_kobj;
+	int ret;
+
+	cma_kobj = kzalloc(sizeof(*cma_kobj), GFP_KERNEL);
+	if (!cma_kobj)
+		return -ENOMEM;
+	cma_kobj->cma = cma;
+	cma->kobj = cma_kobj;
+	ret = kobject_init_and_add(&cma_kobj->kobj, &cma_ktype, root, "%s",
+				   cma->name);
+	if (ret)
+		kobject_put(&cma_kobj->kobj);
+	return ret;
+}
+
+static int __init cma_sysfs_remove(struct cma *cma, void *data)
+{
+	if (cma->kobj)
+		kobject_put(&cma->kobj->kobj);
+	return 0;
+}
+
+static int __init cma_sysfs_init(void)
+{
+	struct kobject *root = kobject_create_and_add("cma", mm_kobj);
+	int ret;
+
+	if (!root)
+		return -ENOMEM;
+	ret = cma_for_each_area(cma_sysfs_add, root);
+	if (ret) {
+		cma_for_each_area(cma_sysfs_remove, NULL);
+		kobject_put(root);
+	}
+	return ret;
+}
+subsys_initcall(cma_sysfs_init);

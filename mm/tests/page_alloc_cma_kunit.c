@@ -1,0 +1,179 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * KUnit suite of mm/page_alloc_cma.c: requests to the area "kunit", which the
+ * boot option cma_test= has to declare (cma_test=kunit:16M), else the cases
+ * are skipped.
+ */
+#include <kunit/test.h>
+#include <linux/bitmap.h>
+#include <linux/cma.h>
+#include <linux/mm.h>
+#include <linux/sched/mm.h>
+
+#include "../page_alloc_cma.h"
+
+static int match_area(struct cma *cma, void *data)
+{
+	if (strcmp(cma_get_name(cma), "kunit"))
+		return 0;
+	*(struct cma **)data = cma;
+	return 1;
+}
+
+static int find_area(struct kunit *test)
+{
+	struct cma *cma = NULL;
+
+	cma_for_each_area(match_area, &cma);
+	if (!cma || !cma->count)
+		kunit_skip(test, "no area: boot with cma_test=kunit:16M");
+	test->priv = cma;
+	return 0;
+}
+
+static u64 count_requests(struct cma *cma)
+{
+	unsigned int cpu, i;
+	u64 count = 0;
+
+	for_each_possible_cpu(cpu) {
+		const struct cma_stats *stats = per_cpu_ptr(cma->stats, cpu);
+
+		for (i = 0; i < CMA_HIST_BUCKETS; i++)
+			count += stats->hist[i];
+	}
+	return count;
+}
+
+static void expect_no_block(struct kunit *test, struct cma *cma)
+{
+	KUNIT_EXPECT_EQ(test, bitmap_weight(cma->bitmap, cma_granules(cma)), 0U);
+}
+
+static void serves_one_page_and_all(struct kunit *test)
+{
+	struct cma *cma = test->priv;
+	struct page *page;
+
+	page = cma_alloc(cma, 1, 0, false);
+	KUNIT_ASSERT_NOT_NULL(test, page);
+	KUNIT_EXPECT_EQ(test, page_count(page), 1);
+	KUNIT_EXPECT_TRUE(test, cma_pages_valid(cma, page, 1));
+	KUNIT_EXPECT_TRUE(test, cma_release(cma, page, 1));
+
+	page = cma_alloc(cma, cma->count, 0, false);
+	KUNIT_ASSERT_NOT_NULL(test, page);
+	KUNIT_EXPECT_EQ(test, page_to_pfn(page), cma->base_pfn);
+	KUNIT_EXPECT_NULL(test, cma_alloc(cma, 1, 0, true));
+	KUNIT_EXPECT_TRUE(test, cma_release(cma, page, cma->count));
+	expect_no_block(test, cma);
+}
+
+static void counts_each_request_once(struct kunit *test)
+{
+	struct cma *cma = test->priv;
+	u64 before = count_requests(cma);
+	struct page *page = cma_alloc(cma, 7, 0, false);
+
+	KUNIT_ASSERT_NOT_NULL(test, page);
+	KUNIT_EXPECT_EQ(test, count_requests(cma), before + 1);
+	cma_release(cma, page, 7);
+	KUNIT_EXPECT_EQ(test, count_requests(cma), before + 1);
+}
+
+static void refuses_nonsense(struct kunit *test)
+{
+	struct cma *cma = test->priv;
+	u64 before = count_requests(cma);
+
+	KUNIT_EXPECT_NULL(test, cma_alloc(NULL, 1, 0, true));
+	KUNIT_EXPECT_NULL(test, cma_alloc(cma, 0, 0, true));
+	KUNIT_EXPECT_NULL(test, cma_alloc(cma, cma->count + 1, 0, true));
+	KUNIT_EXPECT_NULL(test, cma_alloc(cma, ULONG_MAX, 0, true));
+	KUNIT_EXPECT_NULL(test, cma_alloc(cma, 1, BITS_PER_LONG, true));
+	KUNIT_EXPECT_EQ(test, count_requests(cma), before);
+	KUNIT_EXPECT_FALSE(test, cma_pages_valid(cma, NULL, 1));
+	KUNIT_EXPECT_FALSE(test, cma_release(NULL, NULL, 1));
+	KUNIT_EXPECT_FALSE(test, cma_release(cma, ZERO_PAGE(0), 1));
+	expect_no_block(test, cma);
+}
+
+static void folios_come_whole(struct kunit *test)
+{
+	struct cma *cma = test->priv;
+	struct folio *folio = cma_alloc_folio(cma, 4, GFP_KERNEL | __GFP_COMP);
+
+	KUNIT_ASSERT_NOT_NULL(test, folio);
+	KUNIT_EXPECT_EQ(test, folio_nr_pages(folio), 16L);
+	KUNIT_EXPECT_EQ(test, folio_ref_count(folio), 1);
+	KUNIT_EXPECT_TRUE(test, IS_ALIGNED(folio_pfn(folio), 16));
+	KUNIT_EXPECT_TRUE(test, cma_free_folio(cma, folio));
+	expect_no_block(test, cma);
+}
+
+/* Small blocks at the high end, large ones at the low end. */
+static void packs_from_both_ends(struct kunit *test)
+{
+	struct cma *cma = test->priv;
+	struct page *small = cma_alloc(cma, 3, 0, false);
+	struct page *large = cma_alloc(cma, pageblock_nr_pages, 0, false);
+
+	KUNIT_ASSERT_NOT_NULL(test, small);
+	KUNIT_ASSERT_NOT_NULL(test, large);
+	KUNIT_EXPECT_EQ(test, page_to_pfn(small), cma->base_pfn + cma->count - 3);
+	KUNIT_EXPECT_EQ(test, page_to_pfn(large), cma->base_pfn);
+	cma_release(cma, large, pageblock_nr_pages);
+	cma_release(cma, small, 3);
+	expect_no_block(test, cma);
+}
+
+/* The counted isolation of pageblocks is over when its last user is. */
+static void isolates_nothing_for_long(struct kunit *test)
+{
+	struct cma *cma = test->priv;
+	struct page *page = cma_alloc(cma, cma->count / 2, 0, false);
+	unsigned long block, pfn;
+
+	KUNIT_ASSERT_NOT_NULL(test, page);
+	cma_release(cma, page, cma->count / 2);
+	for (block = 0; block < cma->count >> pageblock_order; block++) {
+		pfn = cma->base_pfn + (block << pageblock_order);
+		KUNIT_EXPECT_EQ(test, cma->isolated[block], 0);
+		KUNIT_EXPECT_EQ(test, get_pageblock_migratetype(pfn_to_page(pfn)),
+				MIGRATE_CMA);
+	}
+}
+
+static void serves_without_file_systems(struct kunit *test)
+{
+	struct cma *cma = test->priv;
+	unsigned int flags = memalloc_nofs_save();
+	struct page *page = cma_alloc(cma, 16, 4, false);
+
+	memalloc_nofs_restore(flags);
+	KUNIT_ASSERT_NOT_NULL(test, page);
+	KUNIT_EXPECT_TRUE(test, IS_ALIGNED(page_to_pfn(page), 16));
+	cma_release(cma, page, 16);
+}
+
+static struct kunit_case cases[] = {
+	KUNIT_CASE(serves_one_page_and_all),
+	KUNIT_CASE(counts_each_request_once),
+	KUNIT_CASE(refuses_nonsense),
+	KUNIT_CASE(folios_come_whole),
+	KUNIT_CASE(packs_from_both_ends),
+	KUNIT_CASE(isolates_nothing_for_long),
+	KUNIT_CASE(serves_without_file_systems),
+	{}
+};
+
+static struct kunit_suite suite = {
+	.name = "page_alloc_cma",
+	.init = find_area,
+	.test_cases = cases,
+};
+
+kunit_test_suite(suite);
+
+MODULE_LICENSE("GPL");
+MODULE_DESCRIPTION("KUnit suite of the contiguous allocator");
