@@ -501,7 +501,7 @@ static int cma_test_ioctl_release_raw(struct cma_test_file *file, void *arg)
 	if (err)
 		return err;
 	req->result = cma_release(cma, page, req->count);
-	if (req->result)
+	if (req->result && req->mine)
 		cma_test_forget(file, req);
 	return 0;
 }

@@ -69,14 +69,14 @@ struct cma_test_release {
  * @pfn: first page frame; it must exist
  * @count: pages
  * @result: out: what the called function returned
- * @pad: zero
+ * @mine: a valid release: an end of a block of this file, which then loses it
  */
 struct cma_test_range {
 	char area[CMA_TEST_NAME_LEN];
 	__u64 pfn;
 	__u64 count;
 	__u32 result;
-	__u32 pad;
+	__u32 mine;
 };
 
 /**

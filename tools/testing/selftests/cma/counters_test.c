@@ -1,0 +1,429 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * What an area says about itself: sysfs, debugfs, vmstat, meminfo and trace
+ * events, those of the base kernel and those that CMA_LEND adds.
+ */
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/ioctl.h>
+#include <sys/mount.h>
+#include <unistd.h>
+
+#include "cma_load.h"
+#include "cma_util.h"
+
+#define VMSTAT		"/proc/vmstat"
+#define MEMINFO		"/proc/meminfo"
+#define TRACING		"/sys/kernel/tracing"
+
+/**
+ * struct snapshot - counters of the base kernel for one area
+ * @pages_ok: alloc_pages_success
+ * @pages_fail: alloc_pages_fail
+ * @pages_freed: release_pages_success
+ * @vm_ok: cma_alloc_success of the whole machine
+ * @vm_fail: cma_alloc_fail of the whole machine
+ */
+struct snapshot {
+	unsigned long long pages_ok, pages_fail, pages_freed;
+	long long vm_ok, vm_fail;
+};
+
+static void snap(const char *area, struct snapshot *s)
+{
+	s->pages_ok = cma_sysfs(area, "alloc_pages_success");
+	s->pages_fail = cma_sysfs(area, "alloc_pages_fail");
+	s->pages_freed = cma_sysfs(area, "release_pages_success");
+	s->vm_ok = cma_keyed(VMSTAT, "cma_alloc_success");
+	s->vm_fail = cma_keyed(VMSTAT, "cma_alloc_fail");
+}
+
+/* A block of 100 pages and its release are counted, each once. */
+static int success_is_counted(void)
+{
+	struct snapshot a, b, c;
+	struct cma_test_alloc req;
+
+	snap(AREA_TEST, &a);
+	cma_expect(a.pages_ok != ~0ULL && a.vm_ok >= 0, "counter missing");
+	cma_expect(!cma_take(AREA_TEST, 100, 0, &req), "request");
+	snap(AREA_TEST, &b);
+	cma_expect(b.pages_ok == a.pages_ok + 100, "%llu", b.pages_ok);
+	cma_expect(b.vm_ok == a.vm_ok + 1, "%lld", b.vm_ok);
+	cma_expect(b.pages_freed == a.pages_freed, "%llu", b.pages_freed);
+	cma_expect(!cma_give(req.handle), "release");
+	snap(AREA_TEST, &c);
+	cma_expect(c.pages_freed == a.pages_freed + 100, "%llu",
+		   c.pages_freed);
+	cma_expect(c.pages_ok == b.pages_ok && c.vm_ok == b.vm_ok, "twice");
+	cma_expect(c.pages_fail == a.pages_fail && c.vm_fail == a.vm_fail,
+		   "failure counted");
+	return KSFT_PASS;
+}
+
+static int failure_is_counted(void)
+{
+	struct snapshot a, b;
+	struct cma_test_alloc all, req;
+
+	cma_expect(!cma_take(AREA_WHOLE, MIB_PAGES(16), 0, &all), "all");
+	snap(AREA_WHOLE, &a);
+	cma_expect(cma_take(AREA_WHOLE, 7, 0, &req) == -ENOMEM, "granted");
+	snap(AREA_WHOLE, &b);
+	cma_expect(!cma_give(all.handle), "release");
+	cma_expect(b.pages_fail == a.pages_fail + 7, "%llu", b.pages_fail);
+	cma_expect(b.vm_fail == a.vm_fail + 1, "%lld", b.vm_fail);
+	cma_expect(b.pages_ok == a.pages_ok && b.vm_ok == a.vm_ok, "success");
+	return KSFT_PASS;
+}
+
+static int total_is_the_sum(void)
+{
+	struct cma_test_for_each each = { .stop_after = 0 };
+	long long sum = 0, total = cma_keyed(MEMINFO, "CmaTotal");
+	struct cma_area a;
+	unsigned int i;
+
+	cma_expect(!ioctl(cma_dev, CMA_TEST_FOR_EACH, &each), "%m");
+	cma_expect(each.nr <= CMA_TEST_MAX_AREAS, "%u areas", each.nr);
+	for (i = 0; i < each.nr; i++) {
+		cma_expect(!cma_area_get(each.names[i], &a), "%u", i);
+		sum += a.count * 4;
+	}
+	cma_expect(total == sum, "CmaTotal %lld, areas %lld", total, sum);
+	return KSFT_PASS;
+}
+
+#define HALF_KIB	(32L * 1024)
+
+/*
+ * CmaFree falls by what a device takes. The first request may bring pages back
+ * from per-CPU lists, which blurs it; the second one must be exact, but for
+ * programs at work. What is released may lie on per-CPU lists again.
+ */
+static int free_follows(void)
+{
+	struct cma_test_alloc one, two;
+	long long first, second, after;
+
+	cma_expect(cma_empty_area(AREA_TEST), "not empty");
+	cma_expect(!cma_take(AREA_TEST, MIB_PAGES(32), 0, &one), "one");
+	first = cma_keyed(MEMINFO, "CmaFree");
+	cma_expect(!cma_take(AREA_TEST, MIB_PAGES(32), 0, &two), "two");
+	second = cma_keyed(MEMINFO, "CmaFree");
+	cma_expect(!cma_give(one.handle) && !cma_give(two.handle), "release");
+	after = cma_keyed(MEMINFO, "CmaFree");
+	cma_expect(llabs(first - second - HALF_KIB) < 2048, "%lld to %lld",
+		   first, second);
+	cma_expect(after > second + HALF_KIB && after < second + 3 * HALF_KIB,
+		   "%lld to %lld", second, after);
+	cma_expect(after <= cma_keyed(MEMINFO, "CmaTotal"), "%lld", after);
+	return KSFT_PASS;
+}
+
+static int debugfs_geometry(void)
+{
+	struct cma_area a;
+	unsigned int i;
+
+	for (i = 0; i < CMA_AREAS; i++) {
+		cma_expect(!cma_area_get(cma_areas[i], &a), "area");
+		cma_expect(cma_debugfs(a.name, "base_pfn") == a.base, "%s",
+			   a.name);
+		cma_expect(cma_debugfs(a.name, "count") == a.count, "%s",
+			   a.name);
+		cma_expect(cma_debugfs(a.name, "maxchunk") == a.count, "%s",
+			   a.name);
+		cma_expect(cma_debugfs(a.name, "used") == 0, "%s", a.name);
+	}
+	return KSFT_PASS;
+}
+
+/* Bits set in the bitmap file, which holds 32-bit words in decimal. */
+static int bitmap_weight(const char *area)
+{
+	static char buf[65536];
+	char path[128], *word, *rest = buf;
+	int weight = 0;
+
+	snprintf(path, sizeof(path), "/sys/kernel/debug/cma/%s/bitmap", area);
+	if (cma_read_text(path, buf, sizeof(buf)) < 0)
+		return -1;
+	while ((word = strsep(&rest, "\n ")))
+		weight += __builtin_popcountl(strtoul(word, NULL, 10));
+	return weight;
+}
+
+static int debugfs_bookkeeping(void)
+{
+	struct cma_test_alloc one, two;
+
+	cma_expect(!bitmap_weight(AREA_WHOLE), "bitmap");
+	cma_expect(!cma_take(AREA_WHOLE, 1000, 0, &one), "one");
+	cma_expect(!cma_take(AREA_WHOLE, 500, 0, &two), "two");
+	cma_expect(cma_debugfs(AREA_WHOLE, "used") == 1500, "used");
+	cma_expect(bitmap_weight(AREA_WHOLE) == 1500, "%d bits",
+		   bitmap_weight(AREA_WHOLE));
+	cma_expect(cma_debugfs(AREA_WHOLE, "maxchunk") <= 4096 - 1500 &&
+		   cma_debugfs(AREA_WHOLE, "maxchunk") >= 2596 / 3, "maxchunk");
+	cma_expect(!cma_give(one.handle) && !cma_give(two.handle), "release");
+	cma_expect(!cma_take(AREA_BITS, 17, 0, &one), "bits");
+	cma_expect(bitmap_weight(AREA_BITS) == 2, "%d bits",
+		   bitmap_weight(AREA_BITS));
+	cma_expect(!cma_give(one.handle), "release");
+	cma_expect(!bitmap_weight(AREA_WHOLE) && !bitmap_weight(AREA_BITS),
+		   "bitmap");
+	return KSFT_PASS;
+}
+
+static int debugfs_alloc_free(void)
+{
+	cma_expect(!cma_debugfs_write(AREA_WHOLE, "alloc", "100"), "%m");
+	cma_expect(!cma_debugfs_write(AREA_WHOLE, "alloc", "200\n"), "%m");
+	cma_expect(cma_debugfs(AREA_WHOLE, "used") == 300, "used");
+	cma_expect(!cma_debugfs_write(AREA_WHOLE, "free", "50"), "%m");
+	cma_expect(cma_debugfs(AREA_WHOLE, "used") == 250, "used");
+	/* More than is held: all of it goes back, as ever. */
+	cma_expect(!cma_debugfs_write(AREA_WHOLE, "free", "1000"), "%m");
+	cma_expect(!cma_debugfs(AREA_WHOLE, "used"), "used");
+	return cma_is_whole(AREA_WHOLE) ? KSFT_PASS : KSFT_FAIL;
+}
+
+static int debugfs_garbage(void)
+{
+	static const char * const garbage[] = {
+		"abc", "-1", "1x", "0x", " ", "99999999999999999999999", "--",
+		"\n",
+	};
+	static const char * const files[] = { "alloc", "free" };
+	unsigned int f, g;
+	int err;
+
+	for (f = 0; f < ARRAY_SIZE(files); f++) {
+		for (g = 0; g < ARRAY_SIZE(garbage); g++) {
+			err = cma_debugfs_write(AREA_WHOLE, files[f],
+						garbage[g]);
+			cma_expect(err == -EINVAL || err == -ERANGE,
+				   "%s '%s': %d", files[f], garbage[g], err);
+		}
+	}
+	cma_expect(cma_debugfs_write(AREA_WHOLE, "alloc", "0") == -ENOMEM ||
+		   cma_is_lend(), "0 pages");
+	cma_expect(cma_debugfs_write(AREA_WHOLE, "alloc", "0") < 0, "0 pages");
+	cma_expect(cma_debugfs_write(AREA_WHOLE, "alloc", "5000") == -ENOMEM,
+		   "more than the area");
+	return cma_is_whole(AREA_WHOLE) ? KSFT_PASS : KSFT_FAIL;
+}
+
+static int success_is_silent(void)
+{
+	int log = cma_log_open(), i, lines;
+	struct cma_test_alloc req;
+	char last[512] = "";
+
+	cma_expect(log >= 0, "%m");
+	for (i = 0; i < 20; i++) {
+		cma_expect(!cma_request(cma_dev, AREA_TEST, 1 + 200 * i, i % 5,
+					0, &req), "request");
+		cma_expect(!cma_give(req.handle), "release");
+	}
+	lines = cma_log_count(log, "cma", last, sizeof(last));
+	close(log);
+	cma_expect(!lines, "%d lines, last: %s", lines, last);
+	return KSFT_PASS;
+}
+
+/* no_warn keeps a failure out of the log; without it there is a line. */
+static int failure_is_told(void)
+{
+	struct cma_test_alloc all, req;
+	int log = cma_log_open(), silent, told;
+	char last[512] = "";
+
+	cma_expect(log >= 0, "%m");
+	cma_expect(!cma_take(AREA_WHOLE, MIB_PAGES(16), 0, &all), "all");
+	cma_take(AREA_WHOLE, 9, 0, &req);
+	silent = cma_log_count(log, "cma", last, sizeof(last));
+	cma_request(cma_dev, AREA_WHOLE, 9, 0, 0, &req);
+	told = cma_log_count(log, "cma", last, sizeof(last));
+	close(log);
+	cma_expect(!cma_give(all.handle), "release");
+	cma_expect(!silent, "%d lines with no_warn", silent);
+	cma_expect(told >= 1, "no line");
+	return KSFT_PASS;
+}
+
+static bool trace_setup(const char *on)
+{
+	if (access(TRACING "/trace", F_OK))
+		mount("tracefs", TRACING, "tracefs", 0, NULL);
+	return !cma_write_text(TRACING "/events/cma/enable", on);
+}
+
+static int trace_events(void)
+{
+	static char buf[65536];
+	struct cma_test_alloc req;
+
+	if (!trace_setup("1"))
+		return KSFT_SKIP;
+	cma_expect(!close(open(TRACING "/trace", O_WRONLY | O_TRUNC)), "%m");
+	cma_expect(!cma_take(AREA_WHOLE, 77, 3, &req), "request");
+	cma_expect(!cma_give(req.handle), "release");
+	trace_setup("0");
+	cma_expect(cma_read_text(TRACING "/trace", buf, sizeof(buf)) > 0, "%m");
+	cma_expect(strstr(buf, "cma_alloc_start: name=whole count=77 align=3"),
+		   "%s", buf);
+	cma_expect(strstr(buf, "cma_alloc_finish: name=whole pfn=0x"), "%s",
+		   buf);
+	cma_expect(strstr(buf, "count=77 align=3 errorno=0"), "%s", buf);
+	cma_expect(strstr(buf, "cma_release: name=whole pfn=0x"), "%s", buf);
+	return KSFT_PASS;
+}
+
+/* What CMA_LEND adds. */
+
+static const char * const reasons[] = {
+	"no_range", "busy", "no_memory", "killed"
+};
+
+/* Sum over the reasons, or ~0 if one is missing. */
+static unsigned long long failed_requests(const char *area)
+{
+	unsigned long long sum = 0, value;
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(reasons); i++) {
+		if (cma_table(area, "alloc_requests_fail", reasons[i], &value))
+			return ~0ULL;
+		sum += value;
+	}
+	return sum;
+}
+
+static int requests_once(void)
+{
+	unsigned long long ok, fail, none, none2;
+	struct cma_test_alloc all, req;
+
+	ok = cma_sysfs(AREA_WHOLE, "alloc_requests_success");
+	fail = failed_requests(AREA_WHOLE);
+	cma_expect(fail != ~0ULL, "alloc_requests_fail");
+	cma_table(AREA_WHOLE, "alloc_requests_fail", "no_range", &none);
+	cma_expect(!cma_take(AREA_WHOLE, MIB_PAGES(16), 0, &all), "all");
+	cma_expect(cma_take(AREA_WHOLE, 5, 0, &req) == -ENOMEM, "granted");
+	cma_expect(!cma_give(all.handle), "release");
+	cma_table(AREA_WHOLE, "alloc_requests_fail", "no_range", &none2);
+	cma_expect(cma_sysfs(AREA_WHOLE, "alloc_requests_success") == ok + 1,
+		   "success");
+	cma_expect(failed_requests(AREA_WHOLE) == fail + 1, "fail");
+	cma_expect(none2 == none + 1, "no_range");
+	return KSFT_PASS;
+}
+
+/* Sum of the counts of "<BOUND COUNT" lines; ~0 if a line is no such thing. */
+static unsigned long long histogram(const char *area)
+{
+	unsigned long long bound, count, last = 0, sum = 0;
+	char path[128], buf[4096], *line, *rest = buf;
+
+	snprintf(path, sizeof(path), "/sys/kernel/mm/cma/%s/alloc_latency_hist",
+		 area);
+	if (cma_read_text(path, buf, sizeof(buf)) < 0)
+		return ~0ULL;
+	while ((line = strsep(&rest, "\n"))) {
+		if (!*line)
+			continue;
+		if (sscanf(line, "<%llu %llu", &bound, &count) == 2) {
+			if (bound <= last)
+				return ~0ULL;
+			last = bound;
+		} else if (sscanf(line, ">=%llu %llu", &bound, &count) != 2) {
+			return ~0ULL;
+		}
+		sum += count;
+	}
+	return sum;
+}
+
+static int latency_table(void)
+{
+	unsigned long long count, sum, p50, p99, max, ok, hist;
+
+	ok = cma_sysfs(AREA_WHOLE, "alloc_requests_success");
+	hist = histogram(AREA_WHOLE);
+#define GET(key) cma_table(AREA_WHOLE, "alloc_latency_us", #key, &(key))
+	cma_expect(!GET(count) && !GET(sum) && !GET(p50) && !GET(p99) &&
+		   !GET(max), "a line is missing");
+#undef GET
+	cma_expect(p50 <= p99, "%llu %llu", p50, p99);
+	cma_expect(sum >= max && sum <= count * max, "%llu %llu", sum, max);
+	cma_expect(hist == count, "%llu %llu", hist, count);
+	cma_expect(count == ok || count == ok + failed_requests(AREA_WHOLE),
+		   "%llu of %llu", count, ok);
+	return KSFT_PASS;
+}
+
+static int latency_is_counted(void)
+{
+	unsigned long long before, after;
+	struct cma_test_alloc req;
+	int i;
+
+	cma_expect(!cma_table(AREA_TEST, "alloc_latency_us", "count", &before),
+		   "count");
+	for (i = 0; i < 10; i++) {
+		cma_expect(!cma_take(AREA_TEST, 1, 0, &req), "request");
+		cma_expect(!cma_give(req.handle), "release");
+	}
+	cma_expect(!cma_table(AREA_TEST, "alloc_latency_us", "count", &after),
+		   "count");
+	cma_expect(after == before + 10, "%llu to %llu", before, after);
+	return KSFT_PASS;
+}
+
+/* A lent area that is taken whole: as many pages were moved or dropped. */
+static int cost_is_counted(void)
+{
+	unsigned long long moved, dropped, cost;
+	struct cma_test_share share;
+	struct cma_test_alloc req;
+
+	cma_lend_out(AREA_WHOLE, 50, 30000);
+	cma_expect(!cma_share(AREA_WHOLE, &share), "share");
+	cma_expect(share.file > 100, "%llu pages lent", share.file);
+	moved = cma_sysfs(AREA_WHOLE, "pages_moved");
+	dropped = cma_sysfs(AREA_WHOLE, "pages_dropped");
+	cma_expect(cma_sysfs(AREA_WHOLE, "rescans") != ~0ULL, "rescans");
+	cma_expect(!cma_take(AREA_WHOLE, MIB_PAGES(16), 0, &req), "request");
+	cost = cma_sysfs(AREA_WHOLE, "pages_moved") - moved +
+	       cma_sysfs(AREA_WHOLE, "pages_dropped") - dropped;
+	cma_expect(!cma_give(req.handle), "release");
+	ksft_print_msg("lent %llu, cost %llu\n", share.file, cost);
+	/* kswapd may have taken some of them back in between. */
+	cma_expect(cost >= share.file / 2 && cost <= MIB_PAGES(16), "cost");
+	return KSFT_PASS;
+}
+
+static const struct cma_case cases[] = {
+	{ "a success is counted once", success_is_counted },
+	{ "a failure is counted once", failure_is_counted },
+	{ "CmaTotal is the sum of the areas", total_is_the_sum },
+	{ "CmaFree follows", free_follows },
+	{ "debugfs: geometry", debugfs_geometry },
+	{ "debugfs: used, maxchunk, bitmap", debugfs_bookkeeping },
+	{ "debugfs: alloc and free", debugfs_alloc_free },
+	{ "debugfs: garbage is refused", debugfs_garbage },
+	{ "success prints nothing", success_is_silent },
+	{ "failure prints unless no_warn", failure_is_told },
+	{ "trace events", trace_events },
+	{ "requests are counted once", requests_once, true },
+	{ "latency table and histogram", latency_table, true },
+	{ "latency is counted", latency_is_counted, true },
+	{ "pages moved and dropped", cost_is_counted, true },
+};
+
+int main(void)
+{
+	cma_run(cases, ARRAY_SIZE(cases));
+}
