@@ -158,12 +158,13 @@ bool __cma_under_recall(struct page *page)
 static int __init cma_check_zone(const struct cma *cma)
 {
 	unsigned long pfn, end = cma->base_pfn + cma->count;
-	struct zone *zone;
+	struct zone *zone = NULL;
 
-	WARN_ON_ONCE(!pfn_valid(cma->base_pfn));
-	zone = page_zone(pfn_to_page(cma->base_pfn));
-	for (pfn = cma->base_pfn + 1; pfn < end; pfn++) {
-		WARN_ON_ONCE(!pfn_valid(pfn));
+	for (pfn = cma->base_pfn; pfn < end; pfn++) {
+		if (!pfn_valid(pfn))
+			return -EINVAL;
+		if (!zone)
+			zone = page_zone(pfn_to_page(pfn));
 		if (page_zone(pfn_to_page(pfn)) != zone)
 			return -EINVAL;
 	}
@@ -197,7 +198,8 @@ static void __init cma_dissolve_area(struct cma *cma)
 	cma_free_metadata(cma);
 	if (!cma->reserve_pages_on_error)
 		for (pfn = cma->base_pfn; pfn < end; pfn++)
-			free_reserved_page(pfn_to_page(pfn));
+			if (pfn_valid(pfn))
+				free_reserved_page(pfn_to_page(pfn));
 	totalcma_pages -= cma->count;
 	cma->count = 0;
 	pr_err("CMA area %s could not be activated\n", cma->name);
@@ -282,6 +284,9 @@ static int __init cma_reserve_fixed(phys_addr_t base, phys_addr_t size,
 				    phys_addr_t highmem)
 {
 	if (base < highmem && base + size > highmem)
+		return -EINVAL;
+	/* memblock reserves holes as well. */
+	if (!memblock_is_region_memory(base, size))
 		return -EINVAL;
 	if (memblock_is_region_reserved(base, size) ||
 	    memblock_reserve(base, size) < 0)
