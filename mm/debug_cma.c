@@ -12,8 +12,8 @@
 
 #include "page_alloc_cma.h"
 
-/* A block taken through the alloc file; on cma->held. */
-struct cma_held {
+/* A block taken through the alloc file; on cma->taken. */
+struct cma_block_taken {
 	struct hlist_node node;
 	struct page *page;
 	unsigned long count;
@@ -62,29 +62,29 @@ static int cma_maxchunk_get(void *data, u64 *val)
 }
 DEFINE_DEBUGFS_ATTRIBUTE(cma_maxchunk_fops, cma_maxchunk_get, NULL, "%llu\n");
 
-static void cma_hold(struct cma *cma, struct cma_held *held)
+static void cma_hold(struct cma *cma, struct cma_block_taken *held)
 {
-	spin_lock(&cma->held_lock);
-	hlist_add_head(&held->node, &cma->held);
-	spin_unlock(&cma->held_lock);
+	spin_lock(&cma->taken_lock);
+	hlist_add_head(&held->node, &cma->taken);
+	spin_unlock(&cma->taken_lock);
 }
 
-static struct cma_held *cma_unhold(struct cma *cma)
+static struct cma_block_taken *cma_unhold(struct cma *cma)
 {
-	struct cma_held *held;
+	struct cma_block_taken *held;
 
-	spin_lock(&cma->held_lock);
-	held = hlist_entry_safe(cma->held.first, struct cma_held, node);
+	spin_lock(&cma->taken_lock);
+	held = hlist_entry_safe(cma->taken.first, struct cma_block_taken, node);
 	if (held)
 		hlist_del_init(&held->node);
-	spin_unlock(&cma->held_lock);
+	spin_unlock(&cma->taken_lock);
 	return held;
 }
 
 static int cma_free_write(void *data, u64 count)
 {
 	struct cma *cma = data;
-	struct cma_held *held;
+	struct cma_block_taken *held;
 
 	if (count > INT_MAX)
 		return -EINVAL;
@@ -113,7 +113,7 @@ DEFINE_DEBUGFS_ATTRIBUTE(cma_free_fops, NULL, cma_free_write, "%llu\n");
 static int cma_alloc_write(void *data, u64 count)
 {
 	struct cma *cma = data;
-	struct cma_held *held;
+	struct cma_block_taken *held;
 
 	if (count > INT_MAX)
 		return -EINVAL;
@@ -138,8 +138,8 @@ static int __init cma_debugfs_add(struct cma *cma, void *root)
 	/* An area that could not be activated has nothing to show. */
 	if (!cma->bitmap)
 		return 0;
-	INIT_HLIST_HEAD(&cma->held);
-	spin_lock_init(&cma->held_lock);
+	INIT_HLIST_HEAD(&cma->taken);
+	spin_lock_init(&cma->taken_lock);
 
 	dir = debugfs_create_dir(cma->name, root);
 	debugfs_create_file("alloc", 0200, dir, cma, &cma_alloc_fops);

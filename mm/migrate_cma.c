@@ -40,18 +40,21 @@
  * struct cma_scan - what one scan of a range found
  * @folios: folios isolated from the LRU, or from their driver
  * @nr: pages in @folios
- * @busy: first page that stood in the way, 0 if none
- * @on_pcp: a free page sits on a per-CPU list
- * @off_lru: a page in use is not on the LRU; it may sit in a CPU's batch
+ * @first_busy: first page that stood in the way, 0 if none
+ * @last_busy: last one
+ * @no_ref: a page without references is not free; it may sit on a per-CPU list
+ * @in_batch: a page in use is not on the LRU, or has references too many; it
+ *	may sit in a CPU's batch
  * @no_memory: a target could not be allocated
- * @poisoned: @busy is a poisoned page, which never comes back
+ * @poisoned: the page that stands in the way never comes back
  */
 struct cma_scan {
 	struct list_head folios;
 	unsigned long nr;
-	unsigned long busy;
-	bool on_pcp;
-	bool off_lru;
+	unsigned long first_busy;
+	unsigned long last_busy;
+	bool no_ref;
+	bool in_batch;
 	bool no_memory;
 	bool poisoned;
 };
@@ -223,21 +226,17 @@ void cma_hand_over(struct cma_recall *rc)
 	}
 }
 
-/* Free pages that nobody references any more, in chunks as large as can be. */
+/* Put prepared pages on the free lists, as chunks as large as can be. */
 static void cma_free_run(unsigned long pfn, unsigned long end)
 {
 	struct zone *zone = page_zone(pfn_to_page(pfn));
-	unsigned long flags;
-	unsigned int order;
+	unsigned long flags, stop;
 
-	for (; pfn < end; pfn += 1UL << order) {
-		struct page *page = pfn_to_page(pfn);
-
-		order = cma_chunk_order(pfn, end, MAX_PAGE_ORDER);
-		if (!free_pages_prepare(page, order))
-			continue;
+	count_vm_events(PGFREE, end - pfn);
+	for (; pfn < end; pfn = stop) {
+		stop = min(end, ALIGN(pfn + 1, MAX_ORDER_NR_PAGES));
 		spin_lock_irqsave(&zone->lock, flags);
-		cma_put_back(zone, pfn, pfn + (1UL << order));
+		cma_put_back(zone, pfn, stop);
 		spin_unlock_irqrestore(&zone->lock, flags);
 	}
 }
@@ -262,6 +261,8 @@ static bool cma_sole_owner(struct page *page)
  *	compound page of that size
  *
  * Goes past the per-CPU lists, so that free pages of an area can be found.
+ * Pages are prepared one by one, as they were allocated: a poisoned one stays
+ * out, its neighbours go back.
  *
  * Context: any; takes zone->lock.
  * Return: pages that somebody else still holds; they become free with the last
@@ -281,7 +282,7 @@ unsigned long cma_give_back(unsigned long pfn, unsigned long nr_pages)
 		struct page *page = pfn_to_page(pfn);
 
 		held += !cma_sole_owner(page);
-		if (put_page_testzero(page))
+		if (put_page_testzero(page) && free_pages_prepare(page, 0))
 			continue;
 		if (run < pfn)
 			cma_free_run(run, pfn);
@@ -334,7 +335,7 @@ static bool cma_isolate_folio(struct cma_recall *rc, struct cma_scan *scan,
 		if (cma_folio_has_movable_ops(folio) &&
 		    isolate_movable_page(&folio->page, ISOLATE_UNEVICTABLE))
 			goto out;
-		scan->off_lru = true;
+		scan->in_batch = true;
 		return false;
 	}
 	if (!cma_scope_allows(rc, folio) || !folio_isolate_lru(folio))
@@ -347,10 +348,14 @@ out:
 	return true;
 }
 
-static void cma_note_busy(struct cma_scan *scan, unsigned long pfn)
+/* A large folio may begin before the range: what counts is what is inside. */
+static void cma_note_busy(const struct cma_recall *rc, struct cma_scan *scan,
+			  unsigned long pfn)
 {
-	if (!scan->busy)
-		scan->busy = pfn;
+	pfn = max(pfn, rc->start);
+	if (!scan->first_busy || pfn < scan->first_busy)
+		scan->first_busy = pfn;
+	scan->last_busy = max(scan->last_busy, pfn);
 }
 
 /* Free huge pages are replaced and dissolved, those in use are isolated. */
@@ -368,7 +373,7 @@ static unsigned long cma_scan_hugetlb(struct cma_recall *rc,
 		memalloc_pin_restore(pin);
 	}
 	if (ret)
-		cma_note_busy(scan, pfn);
+		cma_note_busy(rc, scan, pfn);
 	if (ret == -ENOMEM)
 		scan->no_memory = true;
 	else if (!ret)
@@ -390,20 +395,21 @@ static unsigned long cma_scan_page(struct cma_recall *rc,
 		return cma_scan_hugetlb(rc, scan, pfn);
 	if (PageHWPoison(page)) {
 		scan->poisoned = true;
-		scan->busy = pfn;
+		scan->first_busy = pfn;
+		scan->last_busy = pfn;
 		return rc->end;
 	}
 
 	folio = cma_get_folio(page);
 	if (!folio) {
-		scan->on_pcp = true;
-		cma_note_busy(scan, pfn);
+		scan->no_ref = true;
+		cma_note_busy(rc, scan, pfn);
 		return pfn + 1;
 	}
 	/* A large folio may begin before the range and end behind it. */
 	next = folio_pfn(folio) + folio_nr_pages(folio);
 	if (!cma_isolate_folio(rc, scan, folio))
-		cma_note_busy(scan, pfn);
+		cma_note_busy(rc, scan, pfn);
 	folio_put(folio);
 	return max(next, pfn + 1);
 }
@@ -434,74 +440,90 @@ static void cma_drop_clean(struct cma_recall *rc, struct cma_scan *scan)
 	list_splice_tail(&clean, &scan->folios);
 }
 
+/**
+ * struct cma_target - where loans go
+ * @mtc: for hugetlb folios; comes first, alloc_migration_target() wants it
+ * @no_memory: result: there was no page for one of them
+ */
+struct cma_target {
+	struct migration_target_control mtc;
+	bool no_memory;
+};
+
 /*
- * Where a loan goes: fails fast, and never compacts for a large folio, which
- * migrate_pages() splits instead.
+ * Fails fast, and never compacts for a large folio, which migrate_pages()
+ * splits instead.  No __GFP_MOVABLE: targets lie outside of every area.
  */
 static struct folio *cma_new_folio(struct folio *src, unsigned long private)
 {
-	struct migration_target_control *mtc = (void *)private;
-	gfp_t gfp = mtc->gfp_mask;
+	struct cma_target *target = (void *)private;
+	gfp_t gfp = target->mtc.gfp_mask;
+	struct folio *dst;
 
 	if (folio_test_hugetlb(src))
 		return alloc_migration_target(src, private);
 	if (folio_test_large(src))
-		gfp = (gfp & ~__GFP_DIRECT_RECLAIM) | __GFP_COMP | __GFP_NOMEMALLOC;
+		gfp = (gfp & ~__GFP_DIRECT_RECLAIM) | __GFP_COMP;
 	if (is_highmem_idx(zone_idx(folio_zone(src))))
 		gfp |= __GFP_HIGHMEM;
-	return __folio_alloc(gfp, folio_order(src), mtc->nid, NULL);
+	dst = __folio_alloc(gfp, folio_order(src), target->mtc.nid, NULL);
+	if (!dst && !folio_test_large(src))
+		target->no_memory = true;
+	return dst;
 }
 
 /*
- * Targets must lie outside of every area.  PF_MEMALLOC_PIN has the page
- * allocator see to that, as for long-term pins.
+ * PF_MEMALLOC_PIN keeps hugetlb's targets out of the areas, which chooses its
+ * own flags.  Reclaim without __GFP_FS is throttled for a second at most, with
+ * it until memory is found.
  */
 static void cma_move(struct cma_recall *rc, struct cma_scan *scan)
 {
-	struct migration_target_control mtc = {
-		.nid = zone_to_nid(cma_recall_zone(rc)),
-		.gfp_mask = (rc->gfp & (__GFP_RECLAIM | __GFP_IO | __GFP_FS)) |
-			    __GFP_NORETRY | __GFP_NOWARN,
-		.reason = MR_CONTIG_RANGE,
+	struct cma_target target = {
+		.mtc.nid = zone_to_nid(cma_recall_zone(rc)),
+		.mtc.gfp_mask = (rc->gfp & (__GFP_RECLAIM | __GFP_IO)) |
+				__GFP_NORETRY | __GFP_NOWARN | __GFP_NOMEMALLOC,
+		.mtc.reason = MR_CONTIG_RANGE,
 	};
 	unsigned int moved = 0, pin;
-	int ret;
 
 	if (list_empty(&scan->folios))
 		return;
 
 	pin = memalloc_pin_save();
-	ret = migrate_pages(&scan->folios, cma_new_folio, NULL,
-			    (unsigned long)&mtc, MIGRATE_ASYNC, MR_CONTIG_RANGE,
-			    &moved);
+	migrate_pages(&scan->folios, cma_new_folio, NULL, (unsigned long)&target,
+		      MIGRATE_ASYNC, MR_CONTIG_RANGE, &moved);
 	memalloc_pin_restore(pin);
 
 	rc->moved += moved;
-	if (ret == -ENOMEM)
-		scan->no_memory = true;
+	scan->no_memory |= target.no_memory;
 }
 
-/* What can't go now is seen again by the next scan: on the LRU, not in a batch. */
-static void cma_put_rest(struct cma_scan *scan)
+/*
+ * What can't go now has to be seen by the next scan: on the LRU, not in this
+ * CPU's batch.  Another CPU's batch may hold the reference that kept it here.
+ */
+static void cma_put_rest(struct cma_recall *rc, struct cma_scan *scan)
 {
+	struct folio *folio;
+
 	if (list_empty(&scan->folios))
 		return;
-	cma_note_busy(scan, folio_pfn(list_first_entry(&scan->folios,
-						       struct folio, lru)));
+	list_for_each_entry(folio, &scan->folios, lru)
+		cma_note_busy(rc, scan, folio_pfn(folio));
 	putback_movable_pages(&scan->folios);
 	lru_add_drain();
+	scan->in_batch = true;
 }
 
 static void cma_evacuate(struct cma_recall *rc, struct cma_scan *scan)
 {
-	if (list_empty(&scan->folios))
-		return;
+	scan->nr = 0;
 	cma_drop_clean(rc, scan);
 	cma_move(rc, scan);
 	if (scan->no_memory)
 		cma_drop_clean(rc, scan);
-	cma_put_rest(scan);
-	scan->nr = 0;
+	cma_put_rest(rc, scan);
 }
 
 /* Has the caller been killed, or has its time run out? */
@@ -543,9 +565,9 @@ static void cma_pause(struct cma_recall *rc, const struct cma_scan *scan,
 {
 	unsigned long us;
 
-	if (scan->on_pcp)
+	if (scan->no_ref)
 		drain_all_pages(cma_recall_zone(rc));
-	if (scan->off_lru) {
+	if (scan->in_batch) {
 		if (idle % CMA_DRAIN_EVERY == 1)
 			lru_add_drain_all();
 		else
@@ -572,7 +594,8 @@ static unsigned long cma_progress(const struct cma_recall *rc)
  *
  * Context: process context, may sleep.
  * Return: 0, or -EBUSY (a loan did not come back), -ENOMEM (nowhere to move
- *	loans to), -EINTR (killed), -EHWPOISON; rc->culprit names the page.
+ *	loans to), -EINTR (killed), -EHWPOISON; rc->first_busy and
+ * rc->last_busy say where.
  */
 int cma_recall_range(struct cma_recall *rc)
 {
@@ -589,7 +612,11 @@ int cma_recall_range(struct cma_recall *rc)
 		cma_scan_range(rc, &scan);
 		ret = cma_recall_over(rc, &scan);
 		if (ret) {
-			rc->culprit = scan.busy;
+			/* What the last scan did may have been enough. */
+			if (cma_take_free(rc))
+				return 0;
+			rc->first_busy = scan.first_busy;
+			rc->last_busy = scan.last_busy;
 			break;
 		}
 		if (cma_progress(rc) != before)
@@ -602,19 +629,21 @@ int cma_recall_range(struct cma_recall *rc)
 	return ret;
 }
 
-/* What it costs to get this page back; see cma_range_cost(). */
+/*
+ * What it costs to get this page back; see cma_range_cost().  Page flags, not
+ * folio flags: without a reference, a head may become a tail any time.
+ */
 static unsigned long cma_page_cost(struct page *page)
 {
-	struct folio *folio = page_folio(page);
+	bool file = !test_bit(PG_swapbacked, &compound_head(page)->flags);
 
-	if (!page_ref_count(&folio->page))
+	if (!page_count(page))
 		return 1;
-	if (!folio_test_lru(folio) || folio_test_locked(folio) ||
-	    folio_test_writeback(folio))
+	if (!PageLRU(page) || PageLocked(page) || PageWriteback(page))
 		return 64;
-	if (folio_test_dirty(folio) && folio_is_file_lru(folio))
+	if (PageDirty(page) && file)
 		return 8;
-	return folio_is_file_lru(folio) ? 2 : 4;
+	return file ? 2 : 4;
 }
 
 /**

@@ -12,9 +12,10 @@
  * of a place.  migrate_cma.c does the recall of one range.
  *
  * Requests for disjoint ranges run in parallel.  A claim is a run of bits in
- * cma->bitmap, set under cma->lock; whoever set them owns these pages.  Ranges
- * of several requests may share a pageblock, so the isolation of a pageblock is
- * counted, under cma->isolate_lock, and ends with its last user.
+ * cma->bitmap, set under cma->lock; whoever set them owns these pages.  The bits
+ * are set in cma->held as well once the block is handed over.  Ranges of several
+ * requests may share a pageblock, so isolation is counted, under
+ * cma->isolate_lock, and ends with its last user.
  */
 #define pr_fmt(fmt) "cma: " fmt
 
@@ -47,8 +48,13 @@
 #define CMA_DEADLINE_PAGES	(SZ_64M >> PAGE_SHIFT)
 /* Debug kernels do the same work in several times the time. */
 #define CMA_DEADLINE_FACTOR	(IS_ENABLED(CONFIG_DEBUG_VM) ? 10 : 1)
-/* The share of its time that a request first gives to one place. */
-#define CMA_FIRST_SLICE		16
+/* The part of its time that a request first gives to one place. */
+#define CMA_FIRST_SLICE		64
+/*
+ * Pageblocks are isolated in units that free chunks can't straddle: two blocks
+ * isolated one by one may merge, unlocked, into a chunk larger than either.
+ */
+#define CMA_ISOLATE_ORDER	max_t(unsigned int, MAX_PAGE_ORDER, pageblock_order)
 
 struct cma cma_areas[MAX_CMA_AREAS];
 unsigned int cma_area_count;
@@ -63,6 +69,7 @@ DEFINE_STATIC_KEY_FALSE(cma_active_key);
  * @fit: the same in granules, and the places to avoid
  * @nr_poisoned: the first entries of fit.avoid never come back
  * @deadline: end of the request, in jiffies
+ * @slice: how long to try one place while there are others, in jiffies
  * @rc: the recall in progress, and the sums of all
  */
 struct cma_request {
@@ -72,6 +79,7 @@ struct cma_request {
 	struct cma_fit fit;
 	unsigned int nr_poisoned;
 	unsigned long deadline;
+	unsigned long slice;
 	struct cma_recall rc;
 };
 
@@ -131,6 +139,20 @@ static bool cma_area_has(const struct cma *cma, unsigned long pfn)
 	return pfn - cma->base_pfn < cma->count;
 }
 
+/* Isolation units of an area; the first and the last may be cut off. */
+static unsigned long cma_unit(const struct cma *cma, unsigned long pfn)
+{
+	return (pfn >> CMA_ISOLATE_ORDER) - (cma->base_pfn >> CMA_ISOLATE_ORDER);
+}
+
+static unsigned long cma_unit_start(const struct cma *cma, unsigned long unit)
+{
+	unsigned long pfn = ((cma->base_pfn >> CMA_ISOLATE_ORDER) + unit) <<
+			    CMA_ISOLATE_ORDER;
+
+	return clamp(pfn, cma->base_pfn, cma->base_pfn + cma->count);
+}
+
 /* Membership is a pfn test: isolation hides the migratetype. */
 static bool cma_pfn_in_area(unsigned long pfn)
 {
@@ -173,17 +195,23 @@ static int __init cma_check_zone(const struct cma *cma)
 
 static int __init cma_alloc_metadata(struct cma *cma)
 {
+	unsigned long units = cma_unit(cma, cma->base_pfn + cma->count - 1) + 1;
+
 	cma->bitmap = bitmap_zalloc(cma_granules(cma), GFP_KERNEL);
-	cma->isolated = kcalloc(cma->count >> pageblock_order,
-				sizeof(*cma->isolated), GFP_KERNEL);
+	cma->held = bitmap_zalloc(cma_granules(cma), GFP_KERNEL);
+	cma->isolated = kcalloc(units, sizeof(*cma->isolated), GFP_KERNEL);
 	cma->stats = alloc_percpu(struct cma_stats);
-	return cma->bitmap && cma->isolated && cma->stats ? 0 : -ENOMEM;
+	if (!cma->bitmap || !cma->held || !cma->isolated || !cma->stats)
+		return -ENOMEM;
+	return 0;
 }
 
 static void __init cma_free_metadata(struct cma *cma)
 {
 	bitmap_free(cma->bitmap);
 	cma->bitmap = NULL;
+	bitmap_free(cma->held);
+	cma->held = NULL;
 	kfree(cma->isolated);
 	cma->isolated = NULL;
 	free_percpu(cma->stats);
@@ -211,6 +239,7 @@ static void __init cma_activate_area(struct cma *cma)
 
 	spin_lock_init(&cma->lock);
 	mutex_init(&cma->isolate_lock);
+	init_waitqueue_head(&cma->turn);
 	if (cma_check_zone(cma) || cma_alloc_metadata(cma)) {
 		cma_dissolve_area(cma);
 		return;
@@ -452,48 +481,38 @@ void __init cma_check_boot_option(const char *option)
 		pr_info("cma=%s: no default area\n", option);
 }
 
-/* Isolation of pageblocks, counted: ranges of several requests may share one. */
+/* Isolation, counted: ranges of several requests may share a unit. */
 
-static unsigned long cma_block(const struct cma *cma, unsigned long pfn)
-{
-	return (pfn - cma->base_pfn) >> pageblock_order;
-}
-
-static unsigned long cma_block_pfn(const struct cma *cma, unsigned long block)
-{
-	return cma->base_pfn + (block << pageblock_order);
-}
-
-static void cma_drop_blocks(struct cma *cma, unsigned long block,
-			    unsigned long end)
+static void cma_drop_units(struct cma *cma, unsigned long unit,
+			   unsigned long end)
 {
 	lockdep_assert_held(&cma->isolate_lock);
 
-	for (; block < end; block++)
-		if (!--cma->isolated[block])
-			cma_unisolate_pages(cma_block_pfn(cma, block),
-					    cma_block_pfn(cma, block + 1));
+	for (; unit < end; unit++)
+		if (!--cma->isolated[unit])
+			cma_unisolate_pages(cma_unit_start(cma, unit),
+					    cma_unit_start(cma, unit + 1));
 }
 
 /* Isolate the pageblocks of [@start, @end), or none. */
 static int cma_isolate(struct cma *cma, unsigned long start, unsigned long end)
 {
-	unsigned long first = cma_block(cma, start);
-	unsigned long last = cma_block(cma, end - 1) + 1;
-	unsigned long block;
+	unsigned long first = cma_unit(cma, start);
+	unsigned long last = cma_unit(cma, end - 1) + 1;
+	unsigned long unit;
 	int ret = 0;
 
 	mutex_lock(&cma->isolate_lock);
-	for (block = first; block < last; block++) {
-		if (!cma->isolated[block])
-			ret = cma_isolate_pages(cma_block_pfn(cma, block),
-						cma_block_pfn(cma, block + 1));
+	for (unit = first; unit < last; unit++) {
+		if (!cma->isolated[unit])
+			ret = cma_isolate_pages(cma_unit_start(cma, unit),
+						cma_unit_start(cma, unit + 1));
 		if (ret)
 			break;
-		cma->isolated[block]++;
+		cma->isolated[unit]++;
 	}
 	if (ret)
-		cma_drop_blocks(cma, first, block);
+		cma_drop_units(cma, first, unit);
 	mutex_unlock(&cma->isolate_lock);
 	return ret;
 }
@@ -502,7 +521,7 @@ static void cma_unisolate(struct cma *cma, unsigned long start,
 			  unsigned long end)
 {
 	mutex_lock(&cma->isolate_lock);
-	cma_drop_blocks(cma, cma_block(cma, start), cma_block(cma, end - 1) + 1);
+	cma_drop_units(cma, cma_unit(cma, start), cma_unit(cma, end - 1) + 1);
 	mutex_unlock(&cma->isolate_lock);
 }
 
@@ -534,20 +553,35 @@ static bool cma_try_claim(struct cma *cma, unsigned long start,
 
 	spin_lock_irqsave(&cma->lock, flags);
 	ok = find_next_bit(cma->bitmap, start + count, start) >= start + count;
-	if (ok)
+	if (ok) {
 		bitmap_set(cma->bitmap, start, count);
+		cma->claims++;
+	}
 	spin_unlock_irqrestore(&cma->lock, flags);
 	return ok;
 }
 
-static void cma_unclaim(struct cma *cma, unsigned long pfn, unsigned long pages)
+static void cma_wake_turn(struct cma *cma)
+{
+	if (wq_has_sleeper(&cma->turn))
+		wake_up_all(&cma->turn);
+}
+
+/* A claim ends: a device holds the block now, or nobody does. */
+static void cma_settle(struct cma *cma, unsigned long pfn, unsigned long pages,
+		       bool held)
 {
 	struct cma_run run = cma_pages_to_run(cma, pfn, pages);
 	unsigned long flags;
 
 	spin_lock_irqsave(&cma->lock, flags);
-	bitmap_clear(cma->bitmap, run.start, run.end - run.start);
+	if (held)
+		bitmap_set(cma->held, run.start, run.end - run.start);
+	else
+		bitmap_clear(cma->bitmap, run.start, run.end - run.start);
+	cma->claims--;
 	spin_unlock_irqrestore(&cma->lock, flags);
+	cma_wake_turn(cma);
 }
 
 static unsigned int cma_find_places(const struct cma_request *req,
@@ -567,7 +601,7 @@ static unsigned int cma_find_places(const struct cma_request *req,
 static unsigned long cma_cheapest(const struct cma_request *req,
 				  const unsigned long *picks, unsigned int n)
 {
-	unsigned long cost, least = ULONG_MAX - 64, pfn, best = picks[0];
+	unsigned long cost, least = LONG_MAX, pfn, best = picks[0];
 	unsigned int i;
 
 	for (i = 0; n > 1 && i < n && least; i++) {
@@ -604,105 +638,180 @@ static int cma_claim(struct cma_request *req)
 
 /* Requests. */
 
-/* Take the claimed range, with recall where it is not free. */
-static int cma_recall(struct cma *cma, struct cma_recall *rc)
+/* Is there a place for the request, or nobody left to wait for? */
+static bool cma_may_retry(const struct cma_request *req)
 {
+	unsigned long picks[CMA_PICKS_MAX];
+
+	return !READ_ONCE(req->cma->claims) || cma_find_places(req, picks);
+}
+
+/*
+ * Other requests have claimed what this one needs, and may yet fail: wait for
+ * them to settle.  This one has claimed nothing meanwhile.
+ */
+static int cma_wait_turn(struct cma_request *req)
+{
+	struct cma *cma = req->cma;
+	long left = req->deadline - jiffies;
+
+	if (!READ_ONCE(cma->claims) || left <= 0 ||
+	    !gfpflags_allow_blocking(req->rc.gfp))
+		return -ENOSPC;
+	left = wait_event_killable_timeout(cma->turn, cma_may_retry(req), left);
+	if (left < 0)
+		return -EINTR;
+	return left ? 0 : -ENOSPC;
+}
+
+static int cma_claim_or_wait(struct cma_request *req)
+{
+	int ret;
+
+	for (;;) {
+		ret = cma_claim(req);
+		if (ret != -ENOSPC)
+			return ret;
+		ret = cma_wait_turn(req);
+		if (ret)
+			return ret;
+	}
+}
+
+static void cma_add_avoided(struct cma_request *req, unsigned long pfn)
+{
+	struct cma_fit *fit = &req->fit;
+
+	fit->avoid[fit->nr_avoid++] = (pfn - req->cma->base_pfn) >>
+				      req->cma->order_per_bit;
+}
+
+/*
+ * Remember what stood in the way: the first and the last busy page, so that the
+ * next place, below or above, is past all of them.  Poisoned pages stay in front
+ * of the others, for good.
+ */
+static bool cma_avoid(struct cma_request *req, bool poisoned)
+{
+	struct cma_fit *fit = &req->fit;
+	struct cma_recall *rc = &req->rc;
+
+	if (fit->nr_avoid > CMA_AVOID_MAX - 2)
+		return false;
+	cma_add_avoided(req, rc->first_busy ?: rc->start);
+	if (poisoned)
+		swap(fit->avoid[req->nr_poisoned++],
+		     fit->avoid[fit->nr_avoid - 1]);
+	else if (rc->last_busy > rc->first_busy)
+		cma_add_avoided(req, rc->last_busy);
+	return true;
+}
+
+/* Where would the request go if it gave up its place? */
+static bool cma_has_other_place(struct cma_request *req)
+{
+	struct cma *cma = req->cma;
+	struct cma_run run = cma_pages_to_run(cma, req->rc.start, req->pages);
+	unsigned long picks[CMA_PICKS_MAX], flags;
+	unsigned int n;
+
+	spin_lock_irqsave(&cma->lock, flags);
+	bitmap_clear(cma->bitmap, run.start, run.end - run.start);
+	n = cma_choose(cma->bitmap, cma_granules(cma), &req->fit, picks);
+	bitmap_set(cma->bitmap, run.start, run.end - run.start);
+	spin_unlock_irqrestore(&cma->lock, flags);
+	return n;
+}
+
+/*
+ * The time for this place is over.  Go elsewhere, if there is a place without
+ * a known culprit; else forget all culprits but this one and begin anew, with
+ * more time for each place; else there is nowhere to go.
+ */
+static bool cma_should_move_on(struct cma_request *req)
+{
+	struct cma_fit *fit = &req->fit;
+
+	if (cma_avoid(req, false) && cma_has_other_place(req))
+		return true;
+	fit->nr_avoid = req->nr_poisoned;
+	req->slice *= 2;
+	return cma_avoid(req, false) && cma_has_other_place(req);
+}
+
+/* Recall the isolated range, for as long as this place is the one to have. */
+static int cma_recall_here(struct cma_request *req)
+{
+	struct cma_recall *rc = &req->rc;
+	int ret;
+
+	rc->deadline = jiffies + req->slice;
+	if (time_after(rc->deadline, req->deadline))
+		rc->deadline = req->deadline;
+	ret = cma_recall_range(rc);
+	if (ret == -EHWPOISON)
+		return cma_avoid(req, true) ? -EAGAIN : ret;
+	if (!ret || ret == -EINTR || time_after_eq(jiffies, req->deadline))
+		return ret;
+	if (cma_should_move_on(req))
+		return -EAGAIN;
+
+	/* What is evacuated stays so. */
+	rc->deadline = req->deadline;
+	return cma_recall_range(rc);
+}
+
+/*
+ * Take the claimed range, with recall where it is not free.  Return: 0, -EAGAIN
+ * where another place should be tried, or why the request fails.
+ */
+static int cma_recall(struct cma_request *req)
+{
+	struct cma_recall *rc = &req->rc;
 	unsigned long start;
 	int ret;
 
 	if (cma_take_free(rc))
 		return 0;
-	if (!gfpflags_allow_blocking(rc->gfp)) {
-		rc->culprit = rc->taken;
-		cma_untake(rc);
-		return -EBUSY;
-	}
 
 	start = rc->taken;
-	ret = cma_isolate(cma, start, rc->end);
+	ret = -EBUSY;
+	if (gfpflags_allow_blocking(rc->gfp))
+		ret = cma_isolate(req->cma, start, rc->end);
 	if (!ret) {
-		ret = cma_recall_range(rc);
-		cma_unisolate(cma, start, rc->end);
+		ret = cma_recall_here(req);
+		cma_unisolate(req->cma, start, rc->end);
 	} else {
-		/* Nobody else isolates our blocks; if somebody did, don't spin. */
-		rc->culprit = start;
-		schedule_timeout_killable(1);
+		rc->first_busy = start;
 	}
 	if (ret)
 		cma_untake(rc);
 	return ret;
 }
 
-/* Remember what stood in the way; poisoned pages for good, others in turn. */
-static void cma_avoid(struct cma_request *req, unsigned long pfn, bool poisoned)
-{
-	struct cma_fit *fit = &req->fit;
-	unsigned int i = fit->nr_avoid;
-
-	if (i == CMA_AVOID_MAX)
-		i = req->nr_poisoned;
-	if (i == CMA_AVOID_MAX)
-		return;
-	if (poisoned) {
-		if (i != req->nr_poisoned)
-			fit->avoid[i] = fit->avoid[req->nr_poisoned];
-		fit->nr_avoid = max(fit->nr_avoid, i + 1);
-		i = req->nr_poisoned++;
-	}
-	fit->avoid[i] = (pfn - req->cma->base_pfn) >> req->cma->order_per_bit;
-	fit->nr_avoid = max(fit->nr_avoid, i + 1);
-}
-
-/*
- * Until when to recall the claimed place: what is evacuated is not given up
- * while there is no other place to go to.
- */
-static unsigned long cma_place_deadline(const struct cma_request *req,
-					unsigned long slice)
-{
-	unsigned long picks[CMA_PICKS_MAX];
-	unsigned long deadline = jiffies + slice;
-
-	if (time_after(deadline, req->deadline) || !cma_find_places(req, picks))
-		return req->deadline;
-	return deadline;
-}
-
-/*
- * Try places until one is had.  A place with a stubborn loan is left for
- * another one; once all have one, each is given more time.
- */
+/* Try places until one is had. */
 static int cma_serve(struct cma_request *req)
 {
-	unsigned long slice = max(1UL, (req->deadline - jiffies) / CMA_FIRST_SLICE);
+	struct cma *cma = req->cma;
 	struct cma_recall *rc = &req->rc;
-	int ret = 0, last;
+	int ret;
 
 	for (;;) {
-		last = ret;
-		ret = cma_claim(req);
-		if (ret && req->fit.nr_avoid > req->nr_poisoned) {
-			req->fit.nr_avoid = req->nr_poisoned;
-			slice *= 2;
-			ret = last;
-			continue;
-		}
+		ret = cma_claim_or_wait(req);
 		if (ret)
-			return last ?: ret;
-
-		rc->deadline = cma_place_deadline(req, slice);
-		ret = cma_recall(req->cma, rc);
-		if (!ret)
-			return 0;
-
-		cma_unclaim(req->cma, rc->start, req->pages);
-		if (ret == -EINTR || !gfpflags_allow_blocking(rc->gfp) ||
-		    time_after_eq(jiffies, req->deadline))
 			return ret;
-		trace_cma_alloc_busy_retry(req->cma->name, rc->start,
+		ret = cma_recall(req);
+		if (!ret) {
+			cma_hand_over(rc);
+			cma_settle(cma, rc->start, req->pages, true);
+			return 0;
+		}
+		cma_settle(cma, rc->start, req->pages, false);
+		if (ret != -EAGAIN)
+			return ret;
+		trace_cma_alloc_busy_retry(cma->name, rc->start,
 					   pfn_to_page(rc->start), req->pages,
 					   req->align);
-		cma_avoid(req, rc->culprit ?: rc->start, ret == -EHWPOISON);
 	}
 }
 
@@ -756,16 +865,16 @@ static void cma_report(const struct cma_request *req, int err)
 
 	if (req->rc.gfp & __GFP_NOWARN)
 		return;
-	if (!req->rc.culprit) {
+	if (!req->rc.first_busy) {
 		pr_err_ratelimited("%s: alloc failed, req-size: %lu pages, ret: %d: %s\n",
 				   req->cma->name, req->pages, err,
 				   cma_failure_text[cma_failure(err)]);
 		return;
 	}
-	page = pfn_to_page(req->rc.culprit);
+	page = pfn_to_page(req->rc.first_busy);
 	pr_err_ratelimited("%s: alloc failed, req-size: %lu pages, ret: %d: %s: pfn %#lx refs %d flags %pGp\n",
 			   req->cma->name, req->pages, err,
-			   cma_failure_text[cma_failure(err)], req->rc.culprit,
+			   cma_failure_text[cma_failure(err)], req->rc.first_busy,
 			   page_ref_count(page), &page->flags);
 }
 
@@ -793,6 +902,7 @@ static bool cma_init_request(struct cma_request *req, struct cma *cma,
 	ms = CMA_DEADLINE_MS * CMA_DEADLINE_FACTOR;
 	ms *= DIV_ROUND_UP(pages, CMA_DEADLINE_PAGES);
 	req->deadline = jiffies + msecs_to_jiffies(ms);
+	req->slice = max(1UL, msecs_to_jiffies(ms) / CMA_FIRST_SLICE);
 	return true;
 }
 
@@ -801,7 +911,7 @@ static void cma_reset_tags(struct page *page, unsigned long pages)
 	unsigned long i;
 
 	for (i = 0; i < pages; i++)
-		page_kasan_tag_reset(page + i);
+		page_kasan_tag_reset(nth_page(page, i));
 }
 
 static struct page *cma_request(struct cma *cma, unsigned long pages,
@@ -813,13 +923,14 @@ static struct page *cma_request(struct cma *cma, unsigned long pages,
 	int ret;
 
 	trace_cma_alloc_start(cma ? cma->name : NULL, pages, align);
-	if (!cma || !cma->count || !cma_init_request(&req, cma, pages, align, gfp))
+	/* The counters are what activation allocates last. */
+	if (!cma || !cma->count || !cma->stats ||
+	    !cma_init_request(&req, cma, pages, align, gfp))
 		return NULL;
 
 	begin = ktime_get_ns();
 	ret = cma_serve(&req);
 	if (!ret) {
-		cma_hand_over(&req.rc);
 		page = pfn_to_page(req.rc.start);
 		/* Chunks have tags of their own; the block has one owner. */
 		cma_reset_tags(page, pages);
@@ -882,7 +993,7 @@ bool cma_pages_valid(struct cma *cma, const struct page *pages,
 	return cma && pages && cma_area_has(cma, page_to_pfn(pages));
 }
 
-/* Is this a block, or the head or tail of one, that a device holds? */
+/* Is this a block, or a part of one, that a device holds? */
 static bool cma_block_held(struct cma *cma, unsigned long pfn,
 			   unsigned long count)
 {
@@ -894,12 +1005,37 @@ static bool cma_block_held(struct cma *cma, unsigned long pfn,
 	if (!count || count > room || (pfn - cma->base_pfn) & mask)
 		return false;
 	spin_lock_irqsave(&cma->lock, flags);
-	held = cma_bitmap_held(cma->bitmap, cma_pages_to_run(cma, pfn, count));
+	held = cma_bitmap_held(cma->held, cma_pages_to_run(cma, pfn, count));
 	spin_unlock_irqrestore(&cma->lock, flags);
 	/* Folios come and go whole. */
 	if (held && folio_test_large(folio))
 		return folio_pfn(folio) == pfn && folio_nr_pages(folio) == count;
 	return held;
+}
+
+/* Give back a block that a device holds. */
+static void cma_release_block(struct cma *cma, unsigned long pfn,
+			      unsigned long count)
+{
+	struct cma_run run = cma_pages_to_run(cma, pfn, count);
+	unsigned long flags, in_use;
+
+	/* First of all, so that a second release finds nothing to give back. */
+	spin_lock_irqsave(&cma->lock, flags);
+	bitmap_clear(cma->held, run.start, run.end - run.start);
+	spin_unlock_irqrestore(&cma->lock, flags);
+
+	in_use = cma_give_back(pfn, count);
+	WARN_ONCE(in_use, "cma: %s: %lu pages are still in use\n", cma->name,
+		  in_use);
+
+	spin_lock_irqsave(&cma->lock, flags);
+	bitmap_clear(cma->bitmap, run.start, run.end - run.start);
+	spin_unlock_irqrestore(&cma->lock, flags);
+	cma_wake_turn(cma);
+
+	this_cpu_add(cma->stats->pages_released, count);
+	trace_cma_release(cma->name, pfn, pfn_to_page(pfn), count);
 }
 
 /**
@@ -917,22 +1053,16 @@ static bool cma_block_held(struct cma *cma, unsigned long pfn,
  */
 bool cma_release(struct cma *cma, const struct page *pages, unsigned long count)
 {
-	unsigned long pfn, held;
+	unsigned long pfn;
 
 	if (!cma_pages_valid(cma, pages, count))
 		return false;
 
 	pfn = page_to_pfn(pages);
-	if (WARN_ONCE(!cma_block_held(cma, pfn, count),
-		      "cma: %s: pfn %#lx, %lu pages: not a block that was handed out\n",
-		      cma->name, pfn, count))
-		return true;
-
-	held = cma_give_back(pfn, count);
-	WARN_ONCE(held, "cma: %s: %lu pages are still in use\n", cma->name, held);
-	cma_unclaim(cma, pfn, count);
-	this_cpu_add(cma->stats->pages_released, count);
-	trace_cma_release(cma->name, pfn, pages, count);
+	if (!WARN_ONCE(!cma_block_held(cma, pfn, count),
+		       "cma: %s: pfn %#lx, %lu pages: not a block that was handed out\n",
+		       cma->name, pfn, count))
+		cma_release_block(cma, pfn, count);
 	return true;
 }
 
@@ -941,11 +1071,18 @@ bool cma_release(struct cma *cma, const struct page *pages, unsigned long count)
  * @cma: the area, or NULL
  * @folio: the folio
  *
- * Return: whether the folio belongs to the area.
+ * Return: true, or false if it is not one that the area handed out.  It may
+ * still lie in the area, as a loan: hugetlb asks for every folio that it frees.
  */
 bool cma_free_folio(struct cma *cma, const struct folio *folio)
 {
+	unsigned long pfn = folio_pfn(folio), pages = folio_nr_pages(folio);
+
 	if (WARN_ON(!folio_test_large(folio)))
 		return false;
-	return cma_release(cma, &folio->page, folio_nr_pages(folio));
+	if (!cma_pages_valid(cma, &folio->page, pages) ||
+	    !cma_block_held(cma, pfn, pages))
+		return false;
+	cma_release_block(cma, pfn, pages);
+	return true;
 }

@@ -18,6 +18,7 @@
 #include <linux/mutex.h>
 #include <linux/percpu.h>
 #include <linux/spinlock.h>
+#include <linux/wait.h>
 
 #include "range_cma.h"
 
@@ -48,8 +49,8 @@ enum cma_failure {
  * @dropped: loans that were clean cache and were dropped
  * @rescans: times a range had to be scanned again
  *
- * Written by its CPU only, in process context; readers add up all CPUs and may
- * miss what is being counted meanwhile.
+ * Written by its CPU only, with this_cpu_*() or preemption off; readers add up
+ * all CPUs and may miss what is being counted meanwhile.
  */
 struct cma_stats {
 	u64 success;
@@ -80,12 +81,15 @@ struct cma_kobject {
  *	area can't be activated
  * @name: name in sysfs, debugfs and trace events
  * @stats: counters, per CPU
- * @lock: guards @bitmap; taken with interrupts off
- * @bitmap: granules held by devices, or by requests in progress
+ * @lock: guards @bitmap, @held and @claims; taken with interrupts off
+ * @bitmap: granules held by devices, or claimed by requests in progress
+ * @held: granules held by devices
+ * @claims: requests in progress that have claimed a place
+ * @turn: requests that find no place while @claims is not 0
  * @isolate_lock: guards @isolated and the isolation that it counts
- * @isolated: per pageblock, how many recalls want it isolated
- * @held: blocks taken through debugfs
- * @held_lock: guards @held
+ * @isolated: per isolation unit, how many recalls want it isolated
+ * @taken: blocks taken through debugfs
+ * @taken_lock: guards @taken
  * @dfs_bitmap: @bitmap as debugfs shows it
  * @kobj: the area in sysfs
  */
@@ -97,15 +101,18 @@ struct cma {
 	char name[CMA_MAX_NAME];
 	struct cma_stats __percpu *stats;
 
-	spinlock_t lock;		/* guards bitmap */
+	spinlock_t lock;		/* guards bitmap, held and claims */
 	unsigned long *bitmap;
+	unsigned long *held;
+	unsigned int claims;
+	wait_queue_head_t turn;
 
 	struct mutex isolate_lock;	/* guards isolated */
 	u16 *isolated;
 
 #ifdef CONFIG_CMA_DEBUGFS
-	struct hlist_head held;
-	spinlock_t held_lock;		/* guards held */
+	struct hlist_head taken;
+	spinlock_t taken_lock;		/* guards taken */
 	struct debugfs_u32_array dfs_bitmap;
 #endif
 #ifdef CONFIG_CMA_SYSFS
@@ -129,7 +136,8 @@ static inline unsigned long cma_granules(const struct cma *cma)
  * @taken: pages [@start, @taken) have left the buddy allocator
  * @gfp: what recall may enter on the caller's behalf
  * @deadline: in jiffies; recall gives up then
- * @culprit: result of a failure: the page that stood in the way
+ * @first_busy: result of a failure: the first page that stood in the way
+ * @last_busy: result of a failure: the last one
  * @moved: result: pages migrated out
  * @dropped: result: pages of clean cache dropped
  * @rescans: result: times the range was scanned again
@@ -142,7 +150,8 @@ struct cma_recall {
 	unsigned long taken;
 	gfp_t gfp;
 	unsigned long deadline;
-	unsigned long culprit;
+	unsigned long first_busy;
+	unsigned long last_busy;
 	unsigned long moved;
 	unsigned long dropped;
 	unsigned long rescans;

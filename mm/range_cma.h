@@ -20,7 +20,7 @@
 #endif
 
 #define CMA_NOWHERE	ULONG_MAX
-#define CMA_AVOID_MAX	8	/* culprits that one request remembers */
+#define CMA_AVOID_MAX	32	/* culprits that one request remembers */
 #define CMA_PICKS_MAX	4	/* equal placements whose cost is compared */
 #define CMA_HIST_BUCKETS 26	/* log2 us: the last one begins at 16.8 s */
 
@@ -39,7 +39,7 @@ struct cma_run {
  * @count: granules wanted, at least 1
  * @mask: alignment in granules minus one
  * @offset: granules by which the area's base misses that alignment
- * @high: pack at the high end of the area instead of the low end
+ * @high: at the high end of the largest run instead of the low end
  * @nr_avoid: entries of @avoid in use
  * @avoid: granules that must not be part of the place
  */
@@ -144,24 +144,26 @@ static inline unsigned int cma_choose_ends(const struct cma_fit *fit,
 	return picks[0] == picks[1] ? 1 : 2;
 }
 
-/* Gaps come in rising order: from the high end, the newest pick is the best. */
-static inline unsigned int cma_add_pick(const struct cma_fit *fit,
-					unsigned long *picks, unsigned int n,
-					unsigned long start)
+/* The last one of the largest runs; empty if there is none. */
+static inline struct cma_run cma_largest_gap(const unsigned long *bitmap,
+					     unsigned long nbits,
+					     const struct cma_fit *fit)
 {
-	unsigned int i;
+	struct cma_run gap = { 0, 0 }, most = { 0, 0 };
 
-	if (!fit->high) {
-		if (n < CMA_PICKS_MAX)
-			picks[n++] = start;
-		return n;
-	}
-	if (n < CMA_PICKS_MAX)
-		n++;
-	for (i = n - 1; i; i--)
-		picks[i] = picks[i - 1];
-	picks[0] = start;
-	return n;
+	while (cma_next_gap(bitmap, nbits, fit, gap.end, &gap))
+		if (gap.end - gap.start >= most.end - most.start)
+			most = gap;
+	return most;
+}
+
+/* One end of a run: the high one for small requests. */
+static inline unsigned int cma_choose_end(const struct cma_fit *fit,
+					  struct cma_run gap,
+					  unsigned long *picks)
+{
+	picks[0] = fit->high ? cma_fit_high(fit, gap) : cma_fit_low(fit, gap);
+	return picks[0] != CMA_NOWHERE;
 }
 
 /**
@@ -172,11 +174,11 @@ static inline unsigned int cma_add_pick(const struct cma_fit *fit,
  * @picks: result, room for CMA_PICKS_MAX
  *
  * Device blocks never move, so scattering them is how an area dies with most
- * of it free.  Large requests are packed at the low end and small ones at the
- * high end (@fit->high), first fit from there: over random traffic that keeps
- * a larger device-free run than one-ended first fit, and than best fit.  Where
- * gaps of the same size would serve, all are returned: the caller takes the
- * cheapest.
+ * of it free.  The largest run is kept whole as long as another one serves,
+ * first fit; once it has to be used, large requests go to its low end and small
+ * ones (@fit->high) to its high end.  Over random traffic that leaves a larger
+ * run, and refuses less, than first fit and than best fit.  Where runs of the
+ * same size would serve, all are returned: the caller takes the cheapest.
  *
  * Return: number of places in @picks, 0 if nothing fits.
  */
@@ -185,25 +187,24 @@ static inline unsigned int cma_choose(const unsigned long *bitmap,
 				      const struct cma_fit *fit,
 				      unsigned long *picks)
 {
+	struct cma_run keep = cma_largest_gap(bitmap, nbits, fit);
 	struct cma_run gap = { 0, 0 };
 	unsigned long len = 0, start;
 	unsigned int n = 0;
 
-	while (cma_next_gap(bitmap, nbits, fit, gap.end, &gap)) {
-		if (gap.end - gap.start == nbits)
-			return cma_choose_ends(fit, gap, picks);
-		start = fit->high ? cma_fit_high(fit, gap) : cma_fit_low(fit, gap);
-		if (start == CMA_NOWHERE)
+	if (keep.end - keep.start == nbits)
+		return cma_choose_ends(fit, keep, picks);
+	while (n < CMA_PICKS_MAX &&
+	       cma_next_gap(bitmap, nbits, fit, gap.end, &gap)) {
+		if (gap.start == keep.start)
 			continue;
-		if (n && gap.end - gap.start == len) {
-			n = cma_add_pick(fit, picks, n, start);
-		} else if (!n || fit->high) {
-			picks[0] = start;
-			len = gap.end - gap.start;
-			n = 1;
-		}
+		start = cma_fit_low(fit, gap);
+		if (start == CMA_NOWHERE || (n && gap.end - gap.start != len))
+			continue;
+		picks[n++] = start;
+		len = gap.end - gap.start;
 	}
-	return n;
+	return n ?: cma_choose_end(fit, keep, picks);
 }
 
 /**

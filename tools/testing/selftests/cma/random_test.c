@@ -5,7 +5,7 @@
  * compare allocators. The sequence is the same on both: what one refuses holds
  * its slot as if it were granted.
  *
- * Usage: random_test [OPERATIONS]
+ * Usage: random_test [OPERATIONS [SEED]]
  */
 #include "cma_util.h"
 
@@ -71,9 +71,8 @@ static void checkpoint(unsigned long done)
 		       cma_debugfs(AREA_TEST, "used"), cma_largest(AREA_TEST));
 }
 
-static int run_steps(unsigned long ops)
+static int run_steps(unsigned long ops, uint64_t state)
 {
-	uint64_t state = SEED;
 	struct cma_area a;
 	unsigned long i;
 	int err = cma_area_get(AREA_TEST, &a);
@@ -92,13 +91,14 @@ static int run_steps(unsigned long ops)
 int main(int argc, char **argv)
 {
 	unsigned long ops = argc > 1 ? strtoul(argv[1], NULL, 10) : 10000;
+	uint64_t seed = argc > 2 ? strtoull(argv[2], NULL, 10) : SEED;
 
 	if (ops < CHECKPOINTS)
-		ksft_exit_fail_msg("usage: random_test [OPERATIONS >= %d]\n",
+		ksft_exit_fail_msg("usage: random_test [OPERATIONS >= %d [SEED]]\n",
 				   CHECKPOINTS);
 	cma_start(4);
 	cma_empty_area(AREA_TEST);
-	ksft_test_result(!run_steps(ops), "%lu random operations\n", ops);
+	ksft_test_result(!run_steps(ops, seed), "%lu random operations\n", ops);
 	ksft_print_msg("row random granted=%lu refused=%lu\n", granted,
 		       refused);
 	ksft_print_msg("largest %ld pages\n", cma_largest(AREA_TEST));
