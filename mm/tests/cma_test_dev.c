@@ -788,19 +788,19 @@ static long cma_test_dispatch(struct cma_test_file *file, unsigned int i,
 	return err;
 }
 
-static long cma_test_ioctl(struct file *filp, unsigned int cmd,
+static long cma_test_ioctl(struct file *opened, unsigned int cmd,
 			   unsigned long arg)
 {
 	unsigned int i;
 
 	for (i = 0; i < ARRAY_SIZE(cma_test_calls); i++)
 		if (cma_test_calls[i].cmd == cmd)
-			return cma_test_dispatch(filp->private_data, i,
+			return cma_test_dispatch(opened->private_data, i,
 						 (void __user *)arg);
 	return -ENOTTY;
 }
 
-static int cma_test_open(struct inode *inode, struct file *filp)
+static int cma_test_open(struct inode *inode, struct file *opened)
 {
 	struct cma_test_file *file = kzalloc(sizeof(*file), GFP_KERNEL);
 
@@ -808,13 +808,13 @@ static int cma_test_open(struct inode *inode, struct file *filp)
 		return -ENOMEM;
 	mutex_init(&file->lock);
 	xa_init_flags(&file->blocks, XA_FLAGS_ALLOC1);
-	filp->private_data = file;
+	opened->private_data = file;
 	return 0;
 }
 
-static int cma_test_close(struct inode *inode, struct file *filp)
+static int cma_test_close(struct inode *inode, struct file *opened)
 {
-	struct cma_test_file *file = filp->private_data;
+	struct cma_test_file *file = opened->private_data;
 	struct cma_test_block *block;
 	unsigned long handle;
 	u64 ns;
