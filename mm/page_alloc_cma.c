@@ -1076,7 +1076,8 @@ bool cma_release(struct cma *cma, const struct page *pages, unsigned long count)
  */
 bool cma_free_folio(struct cma *cma, const struct folio *folio)
 {
-	unsigned long pfn = folio_pfn(folio), pages = folio_nr_pages(folio);
+	unsigned long pages = folio_nr_pages(folio);
+	unsigned long pfn = page_to_pfn(&folio->page);
 
 	if (WARN_ON(!folio_test_large(folio)))
 		return false;
