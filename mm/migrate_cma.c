@@ -526,15 +526,19 @@ static void cma_evacuate(struct cma_recall *rc, struct cma_scan *scan)
 	cma_put_rest(rc, scan);
 }
 
-/* Has the caller been killed, or has its time run out? */
+/*
+ * Has the caller been killed, or is there no more time: for the request, or for
+ * a range in which nothing has gone since @since?
+ */
 static int cma_recall_over(const struct cma_recall *rc,
-			   const struct cma_scan *scan)
+			   const struct cma_scan *scan, unsigned long since)
 {
 	if (scan->poisoned)
 		return -EHWPOISON;
 	if (fatal_signal_pending(current))
 		return -EINTR;
-	if (time_after_eq(jiffies, rc->deadline))
+	if (time_after_eq(jiffies, rc->deadline) ||
+	    time_after_eq(jiffies, since + rc->patience))
 		return scan->no_memory ? -ENOMEM : -EBUSY;
 	return 0;
 }
@@ -549,7 +553,7 @@ static void cma_scan_range(struct cma_recall *rc, struct cma_scan *scan)
 		if (scan->nr >= CMA_EVACUATE_BATCH) {
 			cma_evacuate(rc, scan);
 			cond_resched();
-			if (cma_recall_over(rc, scan))
+			if (cma_recall_over(rc, scan, jiffies))
 				return;
 		}
 	}
@@ -557,8 +561,8 @@ static void cma_scan_range(struct cma_recall *rc, struct cma_scan *scan)
 }
 
 /*
- * Nothing could be done: do what the scan called for (free pages that sit on
- * per-CPU lists, folios that wait in LRU batches), else let time pass.
+ * Do what the scan called for (free pages that sit on per-CPU lists, folios that
+ * wait in LRU batches), and once that did not help, let time pass.
  */
 static void cma_pause(struct cma_recall *rc, const struct cma_scan *scan,
 		      unsigned int idle)
@@ -567,12 +571,10 @@ static void cma_pause(struct cma_recall *rc, const struct cma_scan *scan,
 
 	if (scan->no_ref)
 		drain_all_pages(cma_recall_zone(rc));
-	if (scan->in_batch) {
-		if (idle % CMA_DRAIN_EVERY == 1)
-			lru_add_drain_all();
-		else
-			lru_add_drain();
-	}
+	if (scan->in_batch && idle % CMA_DRAIN_EVERY == 1)
+		lru_add_drain_all();
+	else if (scan->in_batch)
+		lru_add_drain();
 	if (!idle)
 		return;
 	us = min(CMA_PAUSE_MIN_US << min(idle, 8U), CMA_PAUSE_MAX_US);
@@ -587,8 +589,8 @@ static unsigned long cma_progress(const struct cma_recall *rc)
 
 /**
  * cma_recall_range() - evacuate a range and take its pages
- * @rc: the recall: rc->start, end, gfp, deadline are set, and its pageblocks
- *	from rc->taken on are isolated
+ * @rc: the recall: its first six fields are set, and the pageblocks from
+ *	rc->taken on are isolated
  *
  * On failure what was taken stays taken: see cma_untake().
  *
@@ -599,9 +601,9 @@ static unsigned long cma_progress(const struct cma_recall *rc)
  */
 int cma_recall_range(struct cma_recall *rc)
 {
-	unsigned long before = cma_progress(rc);
+	unsigned long before = cma_progress(rc), since = jiffies;
 	unsigned int idle = 0;
-	int ret = 0;
+	int ret;
 
 	might_sleep();
 	while (!cma_take_free(rc)) {
@@ -610,23 +612,22 @@ int cma_recall_range(struct cma_recall *rc)
 		};
 
 		cma_scan_range(rc, &scan);
-		ret = cma_recall_over(rc, &scan);
+		if (cma_progress(rc) != before) {
+			before = cma_progress(rc);
+			since = jiffies;
+			idle = 0;
+		}
+		ret = cma_recall_over(rc, &scan, since);
 		if (ret) {
-			/* What the last scan did may have been enough. */
-			if (cma_take_free(rc))
-				return 0;
 			rc->first_busy = scan.first_busy;
 			rc->last_busy = scan.last_busy;
-			break;
+			/* What the last scan did may have been enough. */
+			return cma_take_free(rc) ? 0 : ret;
 		}
-		if (cma_progress(rc) != before)
-			idle = 0;
-		else
-			cma_pause(rc, &scan, idle++);
-		before = cma_progress(rc);
+		cma_pause(rc, &scan, idle++);
 		rc->rescans++;
 	}
-	return ret;
+	return 0;
 }
 
 /*

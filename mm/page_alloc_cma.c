@@ -48,8 +48,8 @@
 #define CMA_DEADLINE_PAGES	(SZ_64M >> PAGE_SHIFT)
 /* Debug kernels do the same work in several times the time. */
 #define CMA_DEADLINE_FACTOR	(IS_ENABLED(CONFIG_DEBUG_VM) ? 10 : 1)
-/* The part of its time that a request first gives to one place. */
-#define CMA_FIRST_SLICE		64
+/* The part of its time for which a request first bears with a stuck place. */
+#define CMA_PATIENCE		64
 /*
  * Pageblocks are isolated in units that free chunks can't straddle: two blocks
  * isolated one by one may merge, unlocked, into a chunk larger than either.
@@ -69,7 +69,8 @@ DEFINE_STATIC_KEY_FALSE(cma_active_key);
  * @fit: the same in granules, and the places to avoid
  * @nr_poisoned: the first entries of fit.avoid never come back
  * @deadline: end of the request, in jiffies
- * @slice: how long to try one place while there are others, in jiffies
+ * @patience: how long to bear with a place where nothing goes, while there are
+ *	others, in jiffies
  * @rc: the recall in progress, and the sums of all
  */
 struct cma_request {
@@ -79,7 +80,7 @@ struct cma_request {
 	struct cma_fit fit;
 	unsigned int nr_poisoned;
 	unsigned long deadline;
-	unsigned long slice;
+	unsigned long patience;
 	struct cma_recall rc;
 };
 
@@ -724,9 +725,9 @@ static bool cma_has_other_place(struct cma_request *req)
 }
 
 /*
- * The time for this place is over.  Go elsewhere, if there is a place without
+ * Nothing goes here.  Go elsewhere, if there is a place without
  * a known culprit; else forget all culprits but this one and begin anew, with
- * more time for each place; else there is nowhere to go.
+ * more patience; else there is nowhere to go.
  */
 static bool cma_should_move_on(struct cma_request *req)
 {
@@ -735,7 +736,7 @@ static bool cma_should_move_on(struct cma_request *req)
 	if (cma_avoid(req, false) && cma_has_other_place(req))
 		return true;
 	fit->nr_avoid = req->nr_poisoned;
-	req->slice *= 2;
+	req->patience *= 2;
 	return cma_avoid(req, false) && cma_has_other_place(req);
 }
 
@@ -745,9 +746,8 @@ static int cma_recall_here(struct cma_request *req)
 	struct cma_recall *rc = &req->rc;
 	int ret;
 
-	rc->deadline = jiffies + req->slice;
-	if (time_after(rc->deadline, req->deadline))
-		rc->deadline = req->deadline;
+	rc->deadline = req->deadline;
+	rc->patience = req->patience;
 	ret = cma_recall_range(rc);
 	if (ret == -EHWPOISON)
 		return cma_avoid(req, true) ? -EAGAIN : ret;
@@ -757,7 +757,7 @@ static int cma_recall_here(struct cma_request *req)
 		return -EAGAIN;
 
 	/* What is evacuated stays so. */
-	rc->deadline = req->deadline;
+	rc->patience = MAX_JIFFY_OFFSET;
 	return cma_recall_range(rc);
 }
 
@@ -902,7 +902,7 @@ static bool cma_init_request(struct cma_request *req, struct cma *cma,
 	ms = CMA_DEADLINE_MS * CMA_DEADLINE_FACTOR;
 	ms *= DIV_ROUND_UP(pages, CMA_DEADLINE_PAGES);
 	req->deadline = jiffies + msecs_to_jiffies(ms);
-	req->slice = max(1UL, msecs_to_jiffies(ms) / CMA_FIRST_SLICE);
+	req->patience = max(1UL, msecs_to_jiffies(ms) / CMA_PATIENCE);
 	return true;
 }
 

@@ -136,6 +136,7 @@ static inline unsigned long cma_granules(const struct cma *cma)
  * @taken: pages [@start, @taken) have left the buddy allocator
  * @gfp: what recall may enter on the caller's behalf
  * @deadline: in jiffies; recall gives up then
+ * @patience: in jiffies; it gives up when nothing has gone for so long
  * @first_busy: result of a failure: the first page that stood in the way
  * @last_busy: result of a failure: the last one
  * @moved: result: pages migrated out
@@ -150,6 +151,7 @@ struct cma_recall {
 	unsigned long taken;
 	gfp_t gfp;
 	unsigned long deadline;
+	unsigned long patience;
 	unsigned long first_busy;
 	unsigned long last_busy;
 	unsigned long moved;
