@@ -47,7 +47,8 @@
 #define CMA_DEADLINE_MS		5000UL
 #define CMA_DEADLINE_PAGES	(SZ_64M >> PAGE_SHIFT)
 /* Debug kernels do the same work in several times the time. */
-#define CMA_DEADLINE_FACTOR	(IS_ENABLED(CONFIG_DEBUG_VM) ? 10 : 1)
+#define CMA_DEADLINE_FACTOR	(IS_ENABLED(CONFIG_KASAN) || \
+				 IS_ENABLED(CONFIG_PROVE_LOCKING) ? 10 : 1)
 /* The part of its time for which a request first bears with a stuck place. */
 #define CMA_PATIENCE		64
 /*
@@ -616,17 +617,29 @@ static unsigned long cma_cheapest(const struct cma_request *req,
 	return best;
 }
 
+/* Begin anew, with more patience for each place; false if that is no news. */
+static bool cma_forget_culprits(struct cma_request *req)
+{
+	if (req->fit.nr_avoid == req->nr_poisoned)
+		return false;
+	req->fit.nr_avoid = req->nr_poisoned;
+	req->patience *= 2;
+	return true;
+}
+
 /* Claim a place; req->rc then says which. */
 static int cma_claim(struct cma_request *req)
 {
 	unsigned long picks[CMA_PICKS_MAX], start, pfn;
 	unsigned int n;
 
+	/* Somebody may be quicker, but then somebody is served. */
 	do {
 		n = cma_find_places(req, picks);
+		if (!n && cma_forget_culprits(req))
+			n = cma_find_places(req, picks);
 		if (!n)
 			return -ENOSPC;
-		/* Somebody may be quicker, but then somebody is served. */
 		start = cma_cheapest(req, picks, n);
 	} while (!cma_try_claim(req->cma, start, req->fit.count));
 
@@ -725,18 +738,14 @@ static bool cma_has_other_place(struct cma_request *req)
 }
 
 /*
- * Nothing goes here.  Go elsewhere, if there is a place without
- * a known culprit; else forget all culprits but this one and begin anew, with
- * more patience; else there is nowhere to go.
+ * Nothing goes here.  Go elsewhere, if there is a place without a known culprit;
+ * else forget all culprits but this one; else there is nowhere to go.
  */
 static bool cma_should_move_on(struct cma_request *req)
 {
-	struct cma_fit *fit = &req->fit;
-
 	if (cma_avoid(req, false) && cma_has_other_place(req))
 		return true;
-	fit->nr_avoid = req->nr_poisoned;
-	req->patience *= 2;
+	cma_forget_culprits(req);
 	return cma_avoid(req, false) && cma_has_other_place(req);
 }
 
