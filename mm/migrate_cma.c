@@ -33,7 +33,7 @@
 /* Pauses between scans that found nothing to do, in us. */
 #define CMA_PAUSE_MIN_US	50UL
 #define CMA_PAUSE_MAX_US	10000UL
-/* Idle scans between two flushes of every CPU's LRU batches. */
+/* At most so many idle scans between two flushes of every CPU's LRU batches. */
 #define CMA_DRAIN_EVERY		16
 
 /**
@@ -526,21 +526,27 @@ static void cma_evacuate(struct cma_recall *rc, struct cma_scan *scan)
 	cma_put_rest(rc, scan);
 }
 
-/*
- * Has the caller been killed, or is there no more time: for the request, or for
- * a range in which nothing has gone since @since?
- */
+/* Has the caller been killed, or has its time run out? */
 static int cma_recall_over(const struct cma_recall *rc,
-			   const struct cma_scan *scan, unsigned long since)
+			   const struct cma_scan *scan)
 {
 	if (scan->poisoned)
 		return -EHWPOISON;
 	if (fatal_signal_pending(current))
 		return -EINTR;
-	if (time_after_eq(jiffies, rc->deadline) ||
-	    time_after_eq(jiffies, since + rc->patience))
+	if (time_after_eq(jiffies, rc->deadline))
 		return scan->no_memory ? -ENOMEM : -EBUSY;
 	return 0;
+}
+
+/* Nothing has gone since @since, in @idle scans; the first two drain. */
+static int cma_recall_stuck(const struct cma_recall *rc,
+			    const struct cma_scan *scan, unsigned int idle,
+			    unsigned long since)
+{
+	if (idle <= 2 || time_before(jiffies, since + rc->patience))
+		return 0;
+	return scan->no_memory ? -ENOMEM : -EBUSY;
 }
 
 /* Scan what is not taken yet and evacuate what can go now. */
@@ -553,7 +559,7 @@ static void cma_scan_range(struct cma_recall *rc, struct cma_scan *scan)
 		if (scan->nr >= CMA_EVACUATE_BATCH) {
 			cma_evacuate(rc, scan);
 			cond_resched();
-			if (cma_recall_over(rc, scan, jiffies))
+			if (cma_recall_over(rc, scan))
 				return;
 		}
 	}
@@ -571,7 +577,8 @@ static void cma_pause(struct cma_recall *rc, const struct cma_scan *scan,
 
 	if (scan->no_ref)
 		drain_all_pages(cma_recall_zone(rc));
-	if (scan->in_batch && idle % CMA_DRAIN_EVERY == 1)
+	if (scan->in_batch && idle && (is_power_of_2(idle) ||
+				       idle % CMA_DRAIN_EVERY == 0))
 		lru_add_drain_all();
 	else if (scan->in_batch)
 		lru_add_drain();
@@ -617,7 +624,8 @@ int cma_recall_range(struct cma_recall *rc)
 			since = jiffies;
 			idle = 0;
 		}
-		ret = cma_recall_over(rc, &scan, since);
+		ret = cma_recall_over(rc, &scan) ?:
+		      cma_recall_stuck(rc, &scan, idle, since);
 		if (ret) {
 			rc->first_busy = scan.first_busy;
 			rc->last_busy = scan.last_busy;

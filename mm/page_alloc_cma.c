@@ -50,7 +50,7 @@
 #define CMA_DEADLINE_FACTOR	(IS_ENABLED(CONFIG_KASAN) || \
 				 IS_ENABLED(CONFIG_PROVE_LOCKING) ? 10 : 1)
 /* The part of its time for which a request first bears with a stuck place. */
-#define CMA_PATIENCE		64
+#define CMA_PATIENCE		512
 /*
  * Pageblocks are isolated in units that free chunks can't straddle: two blocks
  * isolated one by one may merge, unlocked, into a chunk larger than either.
@@ -72,6 +72,8 @@ DEFINE_STATIC_KEY_FALSE(cma_active_key);
  * @deadline: end of the request, in jiffies
  * @patience: how long to bear with a place where nothing goes, while there are
  *	others, in jiffies
+ * @claims: other requests in progress when a place was sought last
+ * @err: why the last place was given up
  * @rc: the recall in progress, and the sums of all
  */
 struct cma_request {
@@ -82,6 +84,8 @@ struct cma_request {
 	unsigned int nr_poisoned;
 	unsigned long deadline;
 	unsigned long patience;
+	unsigned int claims;
+	int err;
 	struct cma_recall rc;
 };
 
@@ -586,7 +590,8 @@ static void cma_settle(struct cma *cma, unsigned long pfn, unsigned long pages,
 	cma_wake_turn(cma);
 }
 
-static unsigned int cma_find_places(const struct cma_request *req,
+/* Places that nobody holds or has claimed; req->claims is of the same moment. */
+static unsigned int cma_find_places(struct cma_request *req,
 				    unsigned long *picks)
 {
 	struct cma *cma = req->cma;
@@ -595,6 +600,20 @@ static unsigned int cma_find_places(const struct cma_request *req,
 
 	spin_lock_irqsave(&cma->lock, flags);
 	n = cma_choose(cma->bitmap, cma_granules(cma), &req->fit, picks);
+	req->claims = cma->claims;
+	spin_unlock_irqrestore(&cma->lock, flags);
+	return n;
+}
+
+/* Would there be a place if all others gave up theirs? */
+static bool cma_could_fit(const struct cma_request *req)
+{
+	struct cma *cma = req->cma;
+	unsigned long picks[CMA_PICKS_MAX], flags;
+	unsigned int n;
+
+	spin_lock_irqsave(&cma->lock, flags);
+	n = cma_choose(cma->held, cma_granules(cma), &req->fit, picks);
 	spin_unlock_irqrestore(&cma->lock, flags);
 	return n;
 }
@@ -653,11 +672,12 @@ static int cma_claim(struct cma_request *req)
 /* Requests. */
 
 /* Is there a place for the request, or nobody left to wait for? */
-static bool cma_may_retry(const struct cma_request *req)
+static bool cma_may_retry(struct cma_request *req)
 {
 	unsigned long picks[CMA_PICKS_MAX];
 
-	return !READ_ONCE(req->cma->claims) || cma_find_places(req, picks);
+	return cma_find_places(req, picks) || !req->claims ||
+	       !cma_could_fit(req);
 }
 
 /*
@@ -666,13 +686,13 @@ static bool cma_may_retry(const struct cma_request *req)
  */
 static int cma_wait_turn(struct cma_request *req)
 {
-	struct cma *cma = req->cma;
 	long left = req->deadline - jiffies;
 
-	if (!READ_ONCE(cma->claims) || left <= 0 ||
+	if (!req->claims || left <= 0 || !cma_could_fit(req) ||
 	    !gfpflags_allow_blocking(req->rc.gfp))
 		return -ENOSPC;
-	left = wait_event_killable_timeout(cma->turn, cma_may_retry(req), left);
+	left = wait_event_killable_timeout(req->cma->turn, cma_may_retry(req),
+					   left);
 	if (left < 0)
 		return -EINTR;
 	return left ? 0 : -ENOSPC;
@@ -749,25 +769,32 @@ static bool cma_should_move_on(struct cma_request *req)
 	return cma_avoid(req, false) && cma_has_other_place(req);
 }
 
-/* Recall the isolated range, for as long as this place is the one to have. */
+static bool cma_avoid_poisoned(struct cma_request *req)
+{
+	return cma_avoid(req, true) ||
+	       (cma_forget_culprits(req) && cma_avoid(req, true));
+}
+
+/*
+ * Recall the isolated range, for as long as this place is the one to have: what
+ * is evacuated stays so meanwhile.
+ */
 static int cma_recall_here(struct cma_request *req)
 {
 	struct cma_recall *rc = &req->rc;
 	int ret;
 
 	rc->deadline = req->deadline;
-	rc->patience = req->patience;
-	ret = cma_recall_range(rc);
-	if (ret == -EHWPOISON)
-		return cma_avoid(req, true) ? -EAGAIN : ret;
-	if (!ret || ret == -EINTR || time_after_eq(jiffies, req->deadline))
-		return ret;
-	if (cma_should_move_on(req))
-		return -EAGAIN;
-
-	/* What is evacuated stays so. */
-	rc->patience = MAX_JIFFY_OFFSET;
-	return cma_recall_range(rc);
+	do {
+		rc->patience = req->patience;
+		ret = cma_recall_range(rc);
+		if (!ret || ret == -EINTR || time_after_eq(jiffies, req->deadline))
+			return ret;
+		req->err = ret;
+		if (ret == -EHWPOISON)
+			return cma_avoid_poisoned(req) ? -EAGAIN : ret;
+	} while (!cma_should_move_on(req));
+	return -EAGAIN;
 }
 
 /*
@@ -807,6 +834,8 @@ static int cma_serve(struct cma_request *req)
 
 	for (;;) {
 		ret = cma_claim_or_wait(req);
+		if (ret == -ENOSPC && req->err)
+			return req->err;
 		if (ret)
 			return ret;
 		ret = cma_recall(req);
@@ -1002,39 +1031,40 @@ bool cma_pages_valid(struct cma *cma, const struct page *pages,
 	return cma && pages && cma_area_has(cma, page_to_pfn(pages));
 }
 
-/* Is this a block, or a part of one, that a device holds? */
-static bool cma_block_held(struct cma *cma, unsigned long pfn,
-			   unsigned long count)
+/*
+ * Is this a block, or a part of one, that a device holds?  Then it is not held
+ * any more, and a second release finds nothing.
+ */
+static bool cma_unhold(struct cma *cma, unsigned long pfn, unsigned long count)
 {
 	unsigned long mask = (1UL << cma->order_per_bit) - 1;
 	unsigned long flags, room = cma->base_pfn + cma->count - pfn;
 	struct folio *folio = pfn_folio(pfn);
+	struct cma_run run;
 	bool held;
 
 	if (!count || count > room || (pfn - cma->base_pfn) & mask)
 		return false;
+
+	run = cma_pages_to_run(cma, pfn, count);
 	spin_lock_irqsave(&cma->lock, flags);
-	held = cma_bitmap_held(cma->held, cma_pages_to_run(cma, pfn, count));
-	spin_unlock_irqrestore(&cma->lock, flags);
+	held = cma_bitmap_held(cma->held, run);
 	/* Folios come and go whole. */
 	if (held && folio_test_large(folio))
-		return folio_pfn(folio) == pfn && folio_nr_pages(folio) == count;
+		held = folio_pfn(folio) == pfn && folio_nr_pages(folio) == count;
+	if (held)
+		bitmap_clear(cma->held, run.start, run.end - run.start);
+	spin_unlock_irqrestore(&cma->lock, flags);
 	return held;
 }
 
-/* Give back a block that a device holds. */
+/* Give back a block that a device held. */
 static void cma_release_block(struct cma *cma, unsigned long pfn,
 			      unsigned long count)
 {
 	struct cma_run run = cma_pages_to_run(cma, pfn, count);
-	unsigned long flags, in_use;
+	unsigned long flags, in_use = cma_give_back(pfn, count);
 
-	/* First of all, so that a second release finds nothing to give back. */
-	spin_lock_irqsave(&cma->lock, flags);
-	bitmap_clear(cma->held, run.start, run.end - run.start);
-	spin_unlock_irqrestore(&cma->lock, flags);
-
-	in_use = cma_give_back(pfn, count);
 	WARN_ONCE(in_use, "cma: %s: %lu pages are still in use\n", cma->name,
 		  in_use);
 
@@ -1068,7 +1098,7 @@ bool cma_release(struct cma *cma, const struct page *pages, unsigned long count)
 		return false;
 
 	pfn = page_to_pfn(pages);
-	if (!WARN_ONCE(!cma_block_held(cma, pfn, count),
+	if (!WARN_ONCE(!cma_unhold(cma, pfn, count),
 		       "cma: %s: pfn %#lx, %lu pages: not a block that was handed out\n",
 		       cma->name, pfn, count))
 		cma_release_block(cma, pfn, count);
@@ -1091,7 +1121,7 @@ bool cma_free_folio(struct cma *cma, const struct folio *folio)
 	if (WARN_ON(!folio_test_large(folio)))
 		return false;
 	if (!cma_pages_valid(cma, &folio->page, pages) ||
-	    !cma_block_held(cma, pfn, pages))
+	    !cma_unhold(cma, pfn, pages))
 		return false;
 	cma_release_block(cma, pfn, pages);
 	return true;

@@ -15,6 +15,8 @@
 #include <linux/debugfs.h>
 #include <linux/jump_label.h>
 #include <linux/kobject.h>
+#include <linux/mm.h>
+#include <linux/mmzone.h>
 #include <linux/mutex.h>
 #include <linux/percpu.h>
 #include <linux/spinlock.h>
@@ -195,7 +197,27 @@ static inline bool cma_under_recall(struct page *page)
 	return __cma_under_recall(page);
 }
 
+/*
+ * Hook in __rmqueue(): once free memory outside of the areas is down to the high
+ * watermark, borrowers use the areas, before anybody has to reclaim for them.
+ */
+static inline bool cma_lend_first(struct zone *zone)
+{
+	unsigned long inside;
+
+	if (!static_branch_unlikely(&cma_active_key))
+		return false;
+	inside = zone_page_state(zone, NR_FREE_CMA_PAGES);
+	return inside && zone_page_state(zone, NR_FREE_PAGES) <=
+			 inside + high_wmark_pages(zone);
+}
+
 #else /* !CONFIG_CMA_LEND */
+
+static inline bool cma_lend_first(struct zone *zone)
+{
+	return false;
+}
 
 static inline bool cma_keeps_isolated(const struct page *page, int migratetype)
 {

@@ -20,7 +20,7 @@
 #endif
 
 #define CMA_NOWHERE	ULONG_MAX
-#define CMA_AVOID_MAX	32	/* culprits that one request remembers */
+#define CMA_AVOID_MAX	64	/* culprits that one request remembers */
 #define CMA_PICKS_MAX	4	/* equal placements whose cost is compared */
 #define CMA_HIST_BUCKETS 26	/* log2 us: the last one begins at 16.8 s */
 
