@@ -13,7 +13,8 @@
 #include "cma_load.h"
 #include "cma_util.h"
 
-#define LENT_AT_LEAST	40	/* percent, for a try to count */
+#define LENT_TARGET	95	/* percent to fill the area to before a try */
+#define LENT_AT_LEAST	85	/* percent that must be left when it begins */
 #define PARALLEL	5
 
 /**
@@ -97,7 +98,7 @@ static void five_in_parallel(struct table *t)
 /* Refills what the last try emptied; false if this try can't count. */
 static bool prepare(struct table *t, struct cma_load *load)
 {
-	double lent = cma_lend_out(AREA_TEST, LENT_AT_LEAST + 20, 30000);
+	double lent = cma_lend_out(AREA_TEST, LENT_TARGET, 30000);
 
 	if (!cma_load_moves(load, 60000))
 		return false;
