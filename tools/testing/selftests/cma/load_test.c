@@ -14,7 +14,7 @@
 #include "cma_util.h"
 
 #define LENT_TARGET	95	/* percent to fill the area to before a try */
-#define LENT_AT_LEAST	85	/* percent that must be left when it begins */
+#define LENT_AT_LEAST	70	/* percent that must be left when it begins */
 #define PARALLEL	5
 
 /**
