@@ -934,7 +934,6 @@ static bool cma_init_request(struct cma_request *req, struct cma *cma,
 	if (align > shift)
 		req->fit.mask = (1UL << (align - shift)) - 1;
 	req->fit.offset = (cma->base_pfn & ((1UL << align) - 1)) >> shift;
-	req->fit.high = pages < pageblock_nr_pages;
 	req->rc.gfp = current_gfp_context(gfp);
 
 	ms = CMA_DEADLINE_MS * CMA_DEADLINE_FACTOR;

@@ -39,7 +39,6 @@ struct cma_run {
  * @count: granules wanted, at least 1
  * @mask: alignment in granules minus one
  * @offset: granules by which the area's base misses that alignment
- * @high: at the high end of the largest run instead of the low end
  * @nr_avoid: entries of @avoid in use
  * @avoid: granules that must not be part of the place
  */
@@ -47,7 +46,6 @@ struct cma_fit {
 	unsigned long count;
 	unsigned long mask;
 	unsigned long offset;
-	bool high;
 	unsigned int nr_avoid;
 	unsigned long avoid[CMA_AVOID_MAX];
 };
@@ -134,36 +132,11 @@ static inline unsigned int cma_choose_ends(const struct cma_fit *fit,
 					   struct cma_run all,
 					   unsigned long *picks)
 {
-	unsigned long low = cma_fit_low(fit, all);
-	unsigned long high = cma_fit_high(fit, all);
-
-	picks[0] = fit->high ? high : low;
-	picks[1] = fit->high ? low : high;
+	picks[0] = cma_fit_low(fit, all);
+	picks[1] = cma_fit_high(fit, all);
 	if (picks[0] == CMA_NOWHERE)
 		return 0;
 	return picks[0] == picks[1] ? 1 : 2;
-}
-
-/* The last one of the largest runs; empty if there is none. */
-static inline struct cma_run cma_largest_gap(const unsigned long *bitmap,
-					     unsigned long nbits,
-					     const struct cma_fit *fit)
-{
-	struct cma_run gap = { 0, 0 }, most = { 0, 0 };
-
-	while (cma_next_gap(bitmap, nbits, fit, gap.end, &gap))
-		if (gap.end - gap.start >= most.end - most.start)
-			most = gap;
-	return most;
-}
-
-/* One end of a run: the high one for small requests. */
-static inline unsigned int cma_choose_end(const struct cma_fit *fit,
-					  struct cma_run gap,
-					  unsigned long *picks)
-{
-	picks[0] = fit->high ? cma_fit_high(fit, gap) : cma_fit_low(fit, gap);
-	return picks[0] != CMA_NOWHERE;
 }
 
 /**
@@ -173,12 +146,10 @@ static inline unsigned int cma_choose_end(const struct cma_fit *fit,
  * @fit: the request
  * @picks: result, room for CMA_PICKS_MAX
  *
- * Device blocks never move, so scattering them is how an area dies with most
- * of it free.  The largest run is kept whole as long as another one serves,
- * first fit; once it has to be used, large requests go to its low end and small
- * ones (@fit->high) to its high end.  Over random traffic that leaves a larger
- * run, and refuses less, than first fit and than best fit.  Where runs of the
- * same size would serve, all are returned: the caller takes the cheapest.
+ * First fit, as in the base kernel: device blocks never move, and over random
+ * traffic first fit keeps a larger run than best fit.  Where runs of the same
+ * size would serve as well, all are returned: the caller takes the cheapest, and
+ * the first if that is free.
  *
  * Return: number of places in @picks, 0 if nothing fits.
  */
@@ -187,24 +158,21 @@ static inline unsigned int cma_choose(const unsigned long *bitmap,
 				      const struct cma_fit *fit,
 				      unsigned long *picks)
 {
-	struct cma_run keep = cma_largest_gap(bitmap, nbits, fit);
 	struct cma_run gap = { 0, 0 };
 	unsigned long len = 0, start;
 	unsigned int n = 0;
 
-	if (keep.end - keep.start == nbits)
-		return cma_choose_ends(fit, keep, picks);
 	while (n < CMA_PICKS_MAX &&
 	       cma_next_gap(bitmap, nbits, fit, gap.end, &gap)) {
-		if (gap.start == keep.start)
-			continue;
+		if (gap.end - gap.start == nbits)
+			return cma_choose_ends(fit, gap, picks);
 		start = cma_fit_low(fit, gap);
 		if (start == CMA_NOWHERE || (n && gap.end - gap.start != len))
 			continue;
 		picks[n++] = start;
 		len = gap.end - gap.start;
 	}
-	return n ?: cma_choose_end(fit, keep, picks);
+	return n;
 }
 
 /**

@@ -66,25 +66,21 @@ static void choose_offers_both_ends_of_a_free_area(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, cma_choose(map, NBITS, &fit, picks), 0U);
 }
 
-static void choose_keeps_the_largest_run(struct kunit *test)
+static void choose_is_first_fit(struct kunit *test)
 {
 	DECLARE_BITMAP(map, NBITS) = {};
 	struct cma_fit fit = { .count = 4 };
 	unsigned long picks[CMA_PICKS_MAX];
 
-	/* Gaps: 0-31, 40-47, 56-59. */
-	bitmap_set(map, 32, 8);
-	bitmap_set(map, 48, 8);
-	bitmap_set(map, 60, 4);
+	/* Gaps: 0-2, 8-15, 24-55. */
+	bitmap_set(map, 3, 5);
+	bitmap_set(map, 16, 8);
+	bitmap_set(map, 56, 8);
 	KUNIT_ASSERT_EQ(test, cma_choose(map, NBITS, &fit, picks), 1U);
-	KUNIT_EXPECT_EQ(test, picks[0], 40UL);
-	/* Until nothing else will do; then one of its ends. */
+	KUNIT_EXPECT_EQ(test, picks[0], 8UL);
 	fit.count = 9;
 	KUNIT_ASSERT_EQ(test, cma_choose(map, NBITS, &fit, picks), 1U);
-	KUNIT_EXPECT_EQ(test, picks[0], 0UL);
-	fit.high = true;
-	KUNIT_ASSERT_EQ(test, cma_choose(map, NBITS, &fit, picks), 1U);
-	KUNIT_EXPECT_EQ(test, picks[0], 23UL);
+	KUNIT_EXPECT_EQ(test, picks[0], 24UL);
 	fit.count = 33;
 	KUNIT_EXPECT_EQ(test, cma_choose(map, NBITS, &fit, picks), 0U);
 }
@@ -109,13 +105,13 @@ static void choose_avoids_culprits(struct kunit *test)
 	struct cma_fit fit = { .count = 16, .nr_avoid = 2, .avoid = { 40, 5 } };
 	unsigned long picks[CMA_PICKS_MAX];
 
-	KUNIT_ASSERT_GE(test, cma_choose(map, NBITS, &fit, picks), 1U);
-	/* Runs: 0-4, 6-39 (kept), 41-63. */
-	KUNIT_EXPECT_EQ(test, picks[0], 41UL);
-	fit.count = 30;
+	/* Runs: 0-4, 6-39, 41-63. */
 	KUNIT_ASSERT_EQ(test, cma_choose(map, NBITS, &fit, picks), 1U);
 	KUNIT_EXPECT_EQ(test, picks[0], 6UL);
-	fit.count = 40;
+	fit.avoid[1] = 25;
+	KUNIT_ASSERT_EQ(test, cma_choose(map, NBITS, &fit, picks), 1U);
+	KUNIT_EXPECT_EQ(test, picks[0], 0UL);
+	fit.count = 26;
 	KUNIT_EXPECT_EQ(test, cma_choose(map, NBITS, &fit, picks), 0U);
 }
 
@@ -169,7 +165,7 @@ static struct kunit_case cases[] = {
 	KUNIT_CASE(fit_high_aligns_down),
 	KUNIT_CASE(fit_survives_huge_alignment),
 	KUNIT_CASE(choose_offers_both_ends_of_a_free_area),
-	KUNIT_CASE(choose_keeps_the_largest_run),
+	KUNIT_CASE(choose_is_first_fit),
 	KUNIT_CASE(choose_offers_equal_gaps),
 	KUNIT_CASE(choose_avoids_culprits),
 	KUNIT_CASE(held_looks_at_every_granule),

@@ -88,41 +88,15 @@ static bool fits_at(const unsigned long *map, unsigned long nbits,
 	return true;
 }
 
-/* Granules from @start on that neither a device holds nor the request avoids. */
-static unsigned long run_at(const unsigned long *map, unsigned long nbits,
-			    const struct cma_fit *fit, unsigned long start)
-{
-	struct cma_fit one = *fit;
-	unsigned long end = start;
-
-	one.count = 1;
-	one.mask = 0;
-	while (end < nbits && fits_at(map, nbits, &one, end))
-		end++;
-	return end - start;
-}
-
-/* First fit in every run but the last of the largest ones, then in that. */
+/* First fit, slowly. */
 static unsigned long reference(const unsigned long *map, unsigned long nbits,
 			       const struct cma_fit *fit)
 {
-	unsigned long start, len, most = 0, keep = 0, i;
+	unsigned long start;
 
-	for (start = 0; start < nbits; start += len + 1) {
-		len = run_at(map, nbits, fit, start);
-		if (len && len >= most) {
-			most = len;
-			keep = start;
-		}
-	}
-	for (i = 0; i < nbits && most < nbits; i++)
-		if ((i < keep || i >= keep + most) && fits_at(map, nbits, fit, i))
-			return i;
-	for (i = 0; i < most; i++) {
-		start = fit->high ? keep + most - 1 - i : keep + i;
+	for (start = 0; start < nbits; start++)
 		if (fits_at(map, nbits, fit, start))
 			return start;
-	}
 	return CMA_NOWHERE;
 }
 
@@ -146,7 +120,6 @@ static void random_fit(struct cma_fit *fit, unsigned long nbits)
 	fit->count = 1 + rnd(rnd(4) ? 24 : nbits);
 	fit->mask = (1UL << rnd(6)) - 1;
 	fit->offset = rnd(64);
-	fit->high = rnd(2);
 	fit->nr_avoid = rnd(CMA_AVOID_MAX + 1);
 	for (i = 0; i < fit->nr_avoid; i++)
 		fit->avoid[i] = rnd(nbits);
