@@ -7,7 +7,6 @@
 #define _MM_CMA_COMPAT_H
 
 #include <linux/gfp.h>
-#include <linux/migrate.h>
 #include <linux/page-isolation.h>
 
 /*
@@ -24,12 +23,5 @@ static inline void cma_unisolate_pages(unsigned long start, unsigned long end)
 {
 	undo_isolate_page_range(start, end, MIGRATE_CMA);
 }
-
-/* "Movable, but not on the LRU" lost its double underscore later. */
-#ifdef PAGE_MAPPING_MOVABLE
-#define cma_folio_has_movable_ops(folio)	__folio_test_movable(folio)
-#else
-#define cma_folio_has_movable_ops(folio)	page_has_movable_ops(&(folio)->page)
-#endif
 
 #endif /* _MM_CMA_COMPAT_H */

@@ -9,18 +9,23 @@
  * found again by the next scan, after a pause that grows, until the deadline.
  * No state outlives a call and nothing of ours is called from here.
  */
+#include <linux/completion.h>
 #include <linux/delay.h>
+#include <linux/fs.h>
 #include <linux/gfp.h>
-#include <linux/hugetlb.h>
 #include <linux/jiffies.h>
 #include <linux/migrate.h>
 #include <linux/mm.h>
 #include <linux/mm_inline.h>
 #include <linux/pagemap.h>
-#include <linux/sched/mm.h>
+#include <linux/rcupdate.h>
+#include <linux/refcount.h>
 #include <linux/sched/signal.h>
+#include <linux/slab.h>
+#include <linux/string.h>
 #include <linux/swap.h>
 #include <linux/vmstat.h>
+#include <linux/workqueue.h>
 
 #include "cma_compat.h"
 #include "internal.h"
@@ -35,14 +40,15 @@
 #define CMA_PAUSE_MAX_US	10000UL
 /* At most so many idle scans between two flushes of every CPU's LRU batches. */
 #define CMA_DRAIN_EVERY		16
+/* How long to wait for such a flush, in jiffies. */
+#define CMA_DRAIN_LIMIT		(HZ / 10)
 
 /**
  * struct cma_scan - what one scan of a range found
- * @folios: folios isolated from the LRU, or from their driver
+ * @folios: folios isolated from the LRU
  * @nr: pages in @folios
  * @first_busy: first page that stood in the way, 0 if none
  * @last_busy: last one
- * @no_ref: a page without references is not free; it may sit on a per-CPU list
  * @in_batch: a page in use is not on the LRU, or has references too many; it
  *	may sit in a CPU's batch
  * @no_memory: a target could not be allocated
@@ -53,7 +59,6 @@ struct cma_scan {
 	unsigned long nr;
 	unsigned long first_busy;
 	unsigned long last_busy;
-	bool no_ref;
 	bool in_batch;
 	bool no_memory;
 	bool poisoned;
@@ -327,23 +332,36 @@ static bool cma_scope_allows(const struct cma_recall *rc, struct folio *folio)
 	       !folio_needs_release(folio);
 }
 
+/**
+ * cma_isolate_loan() - take a folio off the LRU
+ * @folio: the folio, with a reference of the caller's or under its page table's
+ *	lock
+ * @folios: the list to put it on
+ *
+ * Context: any.
+ * Return: true if it is isolated, with a reference of its own.
+ */
+bool cma_isolate_loan(struct folio *folio, struct list_head *folios)
+{
+	if (!folio_isolate_lru(folio))
+		return false;
+	node_stat_mod_folio(folio, NR_ISOLATED_ANON + folio_is_file_lru(folio),
+			    folio_nr_pages(folio));
+	list_add_tail(&folio->lru, folios);
+	return true;
+}
+
 /* Put the folio on the list of what is to be evacuated. */
 static bool cma_isolate_folio(struct cma_recall *rc, struct cma_scan *scan,
 			      struct folio *folio)
 {
 	if (!folio_test_lru(folio)) {
-		if (cma_folio_has_movable_ops(folio) &&
-		    isolate_movable_page(&folio->page, ISOLATE_UNEVICTABLE))
-			goto out;
 		scan->in_batch = true;
 		return false;
 	}
-	if (!cma_scope_allows(rc, folio) || !folio_isolate_lru(folio))
+	if (!cma_scope_allows(rc, folio) ||
+	    !cma_isolate_loan(folio, &scan->folios))
 		return false;
-	node_stat_mod_folio(folio, NR_ISOLATED_ANON + folio_is_file_lru(folio),
-			    folio_nr_pages(folio));
-out:
-	list_add_tail(&folio->lru, &scan->folios);
 	scan->nr += folio_nr_pages(folio);
 	return true;
 }
@@ -358,29 +376,6 @@ static void cma_note_busy(const struct cma_recall *rc, struct cma_scan *scan,
 	scan->last_busy = max(scan->last_busy, pfn);
 }
 
-/* Free huge pages are replaced and dissolved, those in use are isolated. */
-static unsigned long cma_scan_hugetlb(struct cma_recall *rc,
-				      struct cma_scan *scan, unsigned long pfn)
-{
-	struct page *page = pfn_to_page(pfn);
-	unsigned long next = ALIGN(pfn + 1, max(1UL, compound_nr(compound_head(page))));
-	unsigned int pin;
-	int ret = -EBUSY;
-
-	if (rc->gfp & __GFP_FS) {
-		pin = memalloc_pin_save();
-		ret = isolate_or_dissolve_huge_page(page, &scan->folios);
-		memalloc_pin_restore(pin);
-	}
-	if (ret)
-		cma_note_busy(rc, scan, pfn);
-	if (ret == -ENOMEM)
-		scan->no_memory = true;
-	else if (!ret)
-		scan->nr += next - pfn;
-	return next;
-}
-
 /* Look at one page, and return where to look next. */
 static unsigned long cma_scan_page(struct cma_recall *rc,
 				   struct cma_scan *scan, unsigned long pfn)
@@ -391,8 +386,6 @@ static unsigned long cma_scan_page(struct cma_recall *rc,
 
 	if (PageBuddy(page))
 		return pfn + cma_free_hint(page);
-	if (PageHuge(page))
-		return cma_scan_hugetlb(rc, scan, pfn);
 	if (PageHWPoison(page)) {
 		scan->poisoned = true;
 		scan->first_busy = pfn;
@@ -402,7 +395,6 @@ static unsigned long cma_scan_page(struct cma_recall *rc,
 
 	folio = cma_get_folio(page);
 	if (!folio) {
-		scan->no_ref = true;
 		cma_note_busy(rc, scan, pfn);
 		return pfn + 1;
 	}
@@ -421,8 +413,7 @@ static unsigned long cma_scan_page(struct cma_recall *rc,
 static bool cma_droppable(const struct cma_scan *scan, struct folio *folio)
 {
 	return folio_is_file_lru(folio) && !folio_test_dirty(folio) &&
-	       !folio_test_hugetlb(folio) && !folio_test_unevictable(folio) &&
-	       !cma_folio_has_movable_ops(folio) &&
+	       !folio_test_unevictable(folio) &&
 	       (scan->no_memory || !folio_mapped(folio));
 }
 
@@ -442,61 +433,67 @@ static void cma_drop_clean(struct cma_recall *rc, struct cma_scan *scan)
 
 /**
  * struct cma_target - where loans go
- * @mtc: for hugetlb folios; comes first, alloc_migration_target() wants it
+ * @gfp: what the allocation of a page may do
  * @no_memory: result: there was no page for one of them
  */
 struct cma_target {
-	struct migration_target_control mtc;
+	gfp_t gfp;
 	bool no_memory;
 };
 
 /*
- * Fails fast, and never compacts for a large folio, which migrate_pages()
- * splits instead.  No __GFP_MOVABLE: targets lie outside of every area.
+ * Targets lie outside of every area: they are movable, but no borrower's.  For a
+ * large folio nothing is compacted, migrate_pages() splits it instead.
  */
 static struct folio *cma_new_folio(struct folio *src, unsigned long private)
 {
 	struct cma_target *target = (void *)private;
-	gfp_t gfp = target->mtc.gfp_mask;
+	gfp_t gfp = target->gfp | __GFP_HIGHMEM | __GFP_MOVABLE;
 	struct folio *dst;
 
-	if (folio_test_hugetlb(src))
-		return alloc_migration_target(src, private);
 	if (folio_test_large(src))
 		gfp = (gfp & ~__GFP_DIRECT_RECLAIM) | __GFP_COMP;
-	if (is_highmem_idx(zone_idx(folio_zone(src))))
-		gfp |= __GFP_HIGHMEM;
-	dst = __folio_alloc(gfp, folio_order(src), target->mtc.nid, NULL);
+	dst = __folio_alloc(gfp, folio_order(src), folio_nid(src), NULL);
 	if (!dst && !folio_test_large(src))
 		target->no_memory = true;
 	return dst;
 }
 
+/**
+ * cma_move_out() - migrate isolated folios out of the areas
+ * @folios: the folios; those that could not be moved stay on the list
+ * @gfp: what the allocation of targets may do
+ * @no_memory: set where there was no target for one of them; or NULL
+ *
+ * Waits for no folio: locks are tried, what is under writeback stays.
+ *
+ * Context: process context, may sleep.
+ * Return: pages moved.
+ */
+unsigned int cma_move_out(struct list_head *folios, gfp_t gfp, bool *no_memory)
+{
+	struct cma_target target = { .gfp = gfp };
+	unsigned int moved = 0;
+
+	if (list_empty(folios))
+		return 0;
+	migrate_pages(folios, cma_new_folio, NULL, (unsigned long)&target,
+		      MIGRATE_ASYNC, MR_CONTIG_RANGE, &moved);
+	if (no_memory)
+		*no_memory |= target.no_memory;
+	return moved;
+}
+
 /*
- * PF_MEMALLOC_PIN keeps hugetlb's targets out of the areas, which chooses its
- * own flags.  Reclaim without __GFP_FS is throttled for a second at most, with
+ * Fails fast.  Reclaim without __GFP_FS is throttled for a second at most, with
  * it until memory is found.
  */
 static void cma_move(struct cma_recall *rc, struct cma_scan *scan)
 {
-	struct cma_target target = {
-		.mtc.nid = zone_to_nid(cma_recall_zone(rc)),
-		.mtc.gfp_mask = (rc->gfp & (__GFP_RECLAIM | __GFP_IO)) |
-				__GFP_NORETRY | __GFP_NOWARN | __GFP_NOMEMALLOC,
-		.mtc.reason = MR_CONTIG_RANGE,
-	};
-	unsigned int moved = 0, pin;
+	gfp_t gfp = (rc->gfp & (__GFP_RECLAIM | __GFP_IO)) | __GFP_NORETRY |
+		    __GFP_NOWARN | __GFP_NOMEMALLOC;
 
-	if (list_empty(&scan->folios))
-		return;
-
-	pin = memalloc_pin_save();
-	migrate_pages(&scan->folios, cma_new_folio, NULL, (unsigned long)&target,
-		      MIGRATE_ASYNC, MR_CONTIG_RANGE, &moved);
-	memalloc_pin_restore(pin);
-
-	rc->moved += moved;
-	scan->no_memory |= target.no_memory;
+	rc->moved += cma_move_out(&scan->folios, gfp, &scan->no_memory);
 }
 
 /*
@@ -566,20 +563,64 @@ static void cma_scan_range(struct cma_recall *rc, struct cma_scan *scan)
 	cma_evacuate(rc, scan);
 }
 
+/**
+ * struct cma_drain - a flush of every CPU's LRU batches, by a worker
+ * @work: the worker's
+ * @done: the flush is over
+ * @refs: the worker's and the waiter's; whoever is last frees it
+ */
+struct cma_drain {
+	struct work_struct work;
+	struct completion done;
+	refcount_t refs;
+};
+
+static void cma_put_drain(struct cma_drain *drain)
+{
+	if (refcount_dec_and_test(&drain->refs))
+		kfree(drain);
+}
+
+static void cma_drain_work(struct work_struct *work)
+{
+	struct cma_drain *drain = container_of(work, struct cma_drain, work);
+
+	lru_add_drain_all();
+	complete(&drain->done);
+	cma_put_drain(drain);
+}
+
 /*
- * Do what the scan called for (free pages that sit on per-CPU lists, folios that
- * wait in LRU batches), and once that did not help, let time pass.
+ * Flush the LRU batches of every CPU.  One that is busy with real-time tasks may
+ * not get to that for a long time, which a worker can wait for.
+ */
+static void cma_drain_batches(const struct cma_recall *rc)
+{
+	struct cma_drain *drain = kmalloc(sizeof(*drain), GFP_NOIO);
+	long left = min_t(long, rc->deadline - jiffies, CMA_DRAIN_LIMIT);
+
+	if (!drain)
+		return;
+	INIT_WORK(&drain->work, cma_drain_work);
+	init_completion(&drain->done);
+	refcount_set(&drain->refs, 2);
+	queue_work(system_unbound_wq, &drain->work);
+	wait_for_completion_killable_timeout(&drain->done, max(left, 1L));
+	cma_put_drain(drain);
+}
+
+/*
+ * Do what the scan called for (folios may wait in LRU batches), and once that
+ * did not help, let time pass.
  */
 static void cma_pause(struct cma_recall *rc, const struct cma_scan *scan,
 		      unsigned int idle)
 {
 	unsigned long us;
 
-	if (scan->no_ref)
-		drain_all_pages(cma_recall_zone(rc));
 	if (scan->in_batch && idle && (is_power_of_2(idle) ||
 				       idle % CMA_DRAIN_EVERY == 0))
-		lru_add_drain_all();
+		cma_drain_batches(rc);
 	else if (scan->in_batch)
 		lru_add_drain();
 	if (!idle)
@@ -629,6 +670,7 @@ int cma_recall_range(struct cma_recall *rc)
 		if (ret) {
 			rc->first_busy = scan.first_busy;
 			rc->last_busy = scan.last_busy;
+			rc->stuck_since = since;
 			/* What the last scan did may have been enough. */
 			return cma_take_free(rc) ? 0 : ret;
 		}
@@ -636,6 +678,22 @@ int cma_recall_range(struct cma_recall *rc)
 		rc->rescans++;
 	}
 	return 0;
+}
+
+/* Where the free chunk ends that holds @pfn, or @pfn itself; only a hint. */
+static unsigned long cma_skip_free(unsigned long pfn)
+{
+	unsigned long order, head;
+
+	for (order = 0; order <= MAX_PAGE_ORDER; order++) {
+		struct page *page;
+
+		head = ALIGN_DOWN(pfn, 1UL << order);
+		page = pfn_to_page(head);
+		if (PageBuddy(page) && cma_free_hint(page) > pfn - head)
+			return head + cma_free_hint(page);
+	}
+	return pfn;
 }
 
 /*
@@ -670,7 +728,8 @@ static unsigned long cma_page_cost(struct page *page)
 unsigned long cma_range_cost(unsigned long start, unsigned long end,
 			     unsigned long limit)
 {
-	unsigned long pfn = start, cost = 0;
+	/* The range may begin in the middle of a free chunk. */
+	unsigned long pfn = cma_skip_free(start), cost = 0;
 
 	while (pfn < end && cost <= limit) {
 		struct page *page = pfn_to_page(pfn);
@@ -683,4 +742,60 @@ unsigned long cma_range_cost(unsigned long start, unsigned long end,
 		pfn++;
 	}
 	return cost;
+}
+
+/* References to a folio that migration accounts for. */
+static int cma_expected_refs(const struct folio *folio)
+{
+	int refs = folio_mapcount(folio);
+
+	if (folio_test_anon(folio))
+		return refs + (folio_test_swapcache(folio) ?
+			       folio_nr_pages(folio) : 0);
+	if (folio->mapping)
+		refs += folio_nr_pages(folio) + folio_test_private(folio);
+	return refs;
+}
+
+/* Under RCU: a mapping that is still the folio's has an inode that is not freed. */
+static void cma_describe_owner(struct cma_culprit *culprit, struct folio *folio)
+{
+	struct address_space *mapping;
+	const char *owner = "none";
+
+	rcu_read_lock();
+	mapping = READ_ONCE(folio->mapping);
+	if (folio_test_ksm(folio))
+		owner = "ksm";
+	else if (folio_test_anon(folio))
+		owner = "anon";
+	else if (mapping && mapping->host)
+		owner = mapping->host->i_sb->s_type->name;
+	strscpy(culprit->owner, owner, sizeof(culprit->owner));
+	rcu_read_unlock();
+}
+
+/**
+ * cma_describe() - who keeps a page from coming back?
+ * @culprit: result, all but the time
+ * @pfn: the page
+ *
+ * Context: any.
+ */
+void cma_describe(struct cma_culprit *culprit, unsigned long pfn)
+{
+	struct page *page = pfn_to_page(pfn);
+	struct folio *folio = cma_get_folio(page);
+
+	culprit->pfn = pfn;
+	culprit->flags = page->flags;
+	culprit->refs = 0;
+	culprit->expected = 0;
+	strscpy(culprit->owner, "none", sizeof(culprit->owner));
+	if (!folio)
+		return;
+	culprit->refs = folio_ref_count(folio) - 1;
+	culprit->expected = cma_expected_refs(folio);
+	cma_describe_owner(culprit, folio);
+	folio_put(folio);
 }

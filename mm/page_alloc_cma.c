@@ -23,6 +23,7 @@
 
 #include <linux/bitmap.h>
 #include <linux/cma_lend.h>
+#include <linux/fs.h>
 #include <linux/highmem.h>
 #include <linux/init.h>
 #include <linux/jiffies.h>
@@ -33,9 +34,11 @@
 #include <linux/mm.h>
 #include <linux/mmzone.h>
 #include <linux/pageblock-flags.h>
+#include <linux/pagemap.h>
 #include <linux/sched/mm.h>
 #include <linux/sizes.h>
 #include <linux/slab.h>
+#include <linux/string.h>
 #include <linux/vmstat.h>
 #include <trace/events/cma.h>
 
@@ -43,8 +46,10 @@
 #include "internal.h"
 #include "page_alloc_cma.h"
 
+#include <trace/events/cma_lend.h>
+
 /* What bounds a request of up to CMA_DEADLINE_PAGES; pro rata above. */
-#define CMA_DEADLINE_MS		5000UL
+#define CMA_DEADLINE_MS		5000
 #define CMA_DEADLINE_PAGES	(SZ_64M >> PAGE_SHIFT)
 /* Debug kernels do the same work in several times the time. */
 #define CMA_DEADLINE_FACTOR	(IS_ENABLED(CONFIG_KASAN) || \
@@ -57,8 +62,15 @@
  */
 #define CMA_ISOLATE_ORDER	max_t(unsigned int, MAX_PAGE_ORDER, pageblock_order)
 
+/* What cma_bypasses_pcp() compares. */
+static_assert(MIGRATE_PCPTYPES <= MIGRATE_CMA && MIGRATE_CMA < MIGRATE_ISOLATE);
+
+static_assert(AS_INACCESSIBLE < AS_CMA_LENT && AS_CMA_LENT < AS_FOLIO_ORDER_MIN);
+
 struct cma cma_areas[MAX_CMA_AREAS];
 unsigned int cma_area_count;
+
+struct cma_bounds cma_bounds __read_mostly;
 
 DEFINE_STATIC_KEY_FALSE(cma_active_key);
 
@@ -159,26 +171,67 @@ static unsigned long cma_unit_start(const struct cma *cma, unsigned long unit)
 	return clamp(pfn, cma->base_pfn, cma->base_pfn + cma->count);
 }
 
-/* Membership is a pfn test: isolation hides the migratetype. */
-static bool cma_pfn_in_area(unsigned long pfn)
+/**
+ * cma_find_area() - the area that a page belongs to
+ * @pfn: the page
+ *
+ * Membership is a pfn test: isolation hides the migratetype.
+ *
+ * Return: the area, or NULL.
+ */
+struct cma *cma_find_area(unsigned long pfn)
 {
 	unsigned int i;
 
 	for (i = 0; i < cma_area_count; i++)
 		if (cma_area_has(&cma_areas[i], pfn))
-			return true;
-	return false;
+			return &cma_areas[i];
+	return NULL;
 }
 
 bool __cma_keeps_isolated(const struct page *page, int migratetype)
 {
-	return migratetype != MIGRATE_CMA && cma_pfn_in_area(page_to_pfn(page));
+	return migratetype != MIGRATE_CMA && cma_find_area(page_to_pfn(page));
 }
 
-bool __cma_under_recall(struct page *page)
+/* Who borrows. */
+
+/*
+ * Their folios can be moved or dropped without asking user space, and their
+ * metadata is not in the page cache of files.
+ */
+static const char * const cma_lendable_filesystems[] = {
+	"btrfs", "erofs", "exfat", "ext4", "f2fs", "squashfs", "ubifs", "vfat",
+	"xfs",
+};
+
+/**
+ * cma_mark_filesystem() - decide whether a file system's page cache may be lent
+ * @fs: a file system that is about to be registered
+ */
+void cma_mark_filesystem(struct file_system_type *fs)
 {
-	return is_migrate_isolate_page(page) &&
-	       cma_pfn_in_area(page_to_pfn(page));
+	if (match_string(cma_lendable_filesystems,
+			 ARRAY_SIZE(cma_lendable_filesystems), fs->name) >= 0)
+		fs->fs_flags |= FS_CMA_LEND;
+}
+
+/**
+ * cma_unlend_mapping() - the page cache of a file may no longer be lent
+ * @mapping: the file's mapping
+ *
+ * What is lent already is dropped where that is possible; the caller has written
+ * it back.
+ *
+ * Context: may sleep.
+ */
+void cma_unlend_mapping(struct address_space *mapping)
+{
+	if (!(mapping_gfp_mask(mapping) & __GFP_CMA))
+		return;
+	mapping_set_gfp_mask(mapping, mapping_gfp_mask(mapping) & ~__GFP_CMA);
+	if (mapping->nrpages)
+		invalidate_inode_pages2(mapping);
 }
 
 /* Boot: reserve and activate. */
@@ -239,6 +292,20 @@ static void __init cma_dissolve_area(struct cma *cma)
 	pr_err("CMA area %s could not be activated\n", cma->name);
 }
 
+static void __init cma_widen_bounds(const struct cma *cma)
+{
+	unsigned long first = (unsigned long)pfn_to_page(cma->base_pfn);
+	unsigned long end = (unsigned long)(pfn_to_page(cma->base_pfn) +
+					    cma->count);
+
+	if (cma_bounds.size) {
+		end = max(end, cma_bounds.first + cma_bounds.size);
+		first = min(first, cma_bounds.first);
+	}
+	cma_bounds.first = first;
+	cma_bounds.size = end - first;
+}
+
 static void __init cma_activate_area(struct cma *cma)
 {
 	unsigned long pfn, end = cma->base_pfn + cma->count;
@@ -250,9 +317,9 @@ static void __init cma_activate_area(struct cma *cma)
 		cma_dissolve_area(cma);
 		return;
 	}
+	cma_widen_bounds(cma);
 	for (pfn = cma->base_pfn; pfn < end; pfn += pageblock_nr_pages)
 		init_cma_reserved_pageblock(pfn_to_page(pfn));
-	static_branch_enable(&cma_active_key);
 }
 
 static int __init cma_init_reserved_areas(void)
@@ -261,6 +328,9 @@ static int __init cma_init_reserved_areas(void)
 
 	for (i = 0; i < cma_area_count; i++)
 		cma_activate_area(&cma_areas[i]);
+	/* From here on the hooks look at areas, so all of them have to be ready. */
+	if (cma_bounds.size)
+		static_branch_enable(&cma_active_key);
 	return 0;
 }
 core_initcall(cma_init_reserved_areas);
@@ -305,6 +375,7 @@ int __init cma_init_reserved_mem(phys_addr_t base, phys_addr_t size,
 		strscpy(cma->name, name, sizeof(cma->name));
 	else
 		snprintf(cma->name, sizeof(cma->name), "cma%u", cma_area_count);
+	cma->deadline_ms = CMA_DEADLINE_MS;
 	cma->base_pfn = PFN_DOWN(base);
 	cma->count = size >> PAGE_SHIFT;
 	cma->order_per_bit = order_per_bit;
@@ -819,6 +890,7 @@ static int cma_recall(struct cma_request *req)
 		cma_unisolate(req->cma, start, rc->end);
 	} else {
 		rc->first_busy = start;
+		rc->stuck_since = jiffies;
 	}
 	if (ret)
 		cma_untake(rc);
@@ -896,32 +968,49 @@ static const char * const cma_failure_text[] = {
 	[CMA_FAIL_KILLED] = "the caller was killed",
 };
 
+/* Say for which page the request gave up. */
+static void cma_report_culprit(const struct cma_request *req, int err)
+{
+	struct cma_culprit culprit;
+
+	cma_describe(&culprit, req->rc.first_busy);
+	culprit.ms = jiffies_to_msecs(jiffies - req->rc.stuck_since);
+	trace_cma_lend_blocked(req->cma->name, &culprit);
+	if (req->rc.gfp & __GFP_NOWARN)
+		return;
+	pr_err_ratelimited("%s: alloc failed, req-size: %lu pages, ret: %d: %s: pfn %#lx of %s, refs %d, expected %d, blocked %u ms, flags %pGp\n",
+			   req->cma->name, req->pages, err,
+			   cma_failure_text[cma_failure(err)], culprit.pfn,
+			   culprit.owner, culprit.refs, culprit.expected,
+			   culprit.ms, &culprit.flags);
+}
+
 /* The one line that a failure prints, unless the caller asked for none. */
 static void cma_report(const struct cma_request *req, int err)
 {
-	struct page *page;
-
-	if (req->rc.gfp & __GFP_NOWARN)
-		return;
-	if (!req->rc.first_busy) {
+	if (req->rc.first_busy)
+		cma_report_culprit(req, err);
+	else if (!(req->rc.gfp & __GFP_NOWARN))
 		pr_err_ratelimited("%s: alloc failed, req-size: %lu pages, ret: %d: %s\n",
 				   req->cma->name, req->pages, err,
 				   cma_failure_text[cma_failure(err)]);
-		return;
-	}
-	page = pfn_to_page(req->rc.first_busy);
-	pr_err_ratelimited("%s: alloc failed, req-size: %lu pages, ret: %d: %s: pfn %#lx refs %d flags %pGp\n",
-			   req->cma->name, req->pages, err,
-			   cma_failure_text[cma_failure(err)], req->rc.first_busy,
-			   page_ref_count(page), &page->flags);
+}
+
+/* The longest that a request may take, in jiffies. */
+static unsigned long cma_time_limit(const struct cma *cma, unsigned long pages)
+{
+	u64 ms = READ_ONCE(cma->deadline_ms) * CMA_DEADLINE_FACTOR;
+
+	ms *= DIV_ROUND_UP(pages, CMA_DEADLINE_PAGES);
+	return clamp(msecs_to_jiffies(min(ms, INT_MAX)), 1, MAX_JIFFY_OFFSET);
 }
 
 /* Fill in the request, or say that no area could ever serve it. */
 static bool cma_init_request(struct cma_request *req, struct cma *cma,
-			     unsigned long pages, unsigned int align, gfp_t gfp)
+			     unsigned long pages, unsigned int align, gfp_t gfp,
+			     unsigned long timeout)
 {
 	unsigned int shift = cma->order_per_bit;
-	unsigned long ms;
 
 	/* The rounding of an absurd count must not wrap. */
 	if (!pages || pages > cma->count || align >= BITS_PER_LONG)
@@ -936,10 +1025,9 @@ static bool cma_init_request(struct cma_request *req, struct cma *cma,
 	req->fit.offset = (cma->base_pfn & ((1UL << align) - 1)) >> shift;
 	req->rc.gfp = current_gfp_context(gfp);
 
-	ms = CMA_DEADLINE_MS * CMA_DEADLINE_FACTOR;
-	ms *= DIV_ROUND_UP(pages, CMA_DEADLINE_PAGES);
-	req->deadline = jiffies + msecs_to_jiffies(ms);
-	req->patience = max(1UL, msecs_to_jiffies(ms) / CMA_PATIENCE);
+	timeout = min(timeout, cma_time_limit(cma, pages));
+	req->deadline = jiffies + timeout;
+	req->patience = max(1UL, timeout / CMA_PATIENCE);
 	return true;
 }
 
@@ -952,7 +1040,8 @@ static void cma_reset_tags(struct page *page, unsigned long pages)
 }
 
 static struct page *cma_request(struct cma *cma, unsigned long pages,
-				unsigned int align, gfp_t gfp)
+				unsigned int align, gfp_t gfp,
+				unsigned long timeout)
 {
 	struct cma_request req = {};
 	struct page *page = NULL;
@@ -962,7 +1051,7 @@ static struct page *cma_request(struct cma *cma, unsigned long pages,
 	trace_cma_alloc_start(cma ? cma->name : NULL, pages, align);
 	/* The counters are what activation allocates last. */
 	if (!cma || !cma->count || !cma->stats ||
-	    !cma_init_request(&req, cma, pages, align, gfp))
+	    !cma_init_request(&req, cma, pages, align, gfp, timeout))
 		return NULL;
 
 	begin = ktime_get_ns();
@@ -993,8 +1082,28 @@ static struct page *cma_request(struct cma *cma, unsigned long pages,
 struct page *cma_alloc(struct cma *cma, unsigned long count, unsigned int align,
 		       bool no_warn)
 {
+	return cma_alloc_timeout(cma, count, align, no_warn,
+				 MAX_SCHEDULE_TIMEOUT);
+}
+
+/**
+ * cma_alloc_timeout() - get a contiguous block of an area, or give up in time
+ * @cma: the area, or NULL
+ * @count: pages
+ * @align: log2 of the alignment of its physical address, in pages
+ * @no_warn: print nothing where the request fails
+ * @timeout: jiffies; the area's own deadline counts where that is sooner.  With
+ *	0, what is free is taken, and what can be recalled in one go.
+ *
+ * Context: as for cma_alloc().
+ * Return: the first page, each page with a reference of its own, or NULL.
+ */
+struct page *cma_alloc_timeout(struct cma *cma, unsigned long count,
+			       unsigned int align, bool no_warn, long timeout)
+{
 	return cma_request(cma, count, align,
-			   GFP_KERNEL | (no_warn ? __GFP_NOWARN : 0));
+			   GFP_KERNEL | (no_warn ? __GFP_NOWARN : 0),
+			   max(timeout, 0L));
 }
 
 /**
@@ -1012,7 +1121,7 @@ struct folio *cma_alloc_folio(struct cma *cma, int order, gfp_t gfp)
 
 	if (WARN_ON(!order || !(gfp & __GFP_COMP)))
 		return NULL;
-	page = cma_request(cma, 1UL << order, order, gfp);
+	page = cma_request(cma, 1UL << order, order, gfp, MAX_SCHEDULE_TIMEOUT);
 	return page ? page_folio(page) : NULL;
 }
 

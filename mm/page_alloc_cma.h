@@ -4,7 +4,8 @@
  * touch which field, and the calls that patched kernel files make, each behind
  * one static key.  Calls run one way:
  *
- *   hook -> page_alloc_cma.c -> migrate_cma.c -> the kernel's own migration
+ *   hook -> page_alloc_cma.c, guard_cma.c -> migrate_cma.c -> the kernel's own
+ *   migration
  *
  * Lock order: cma->isolate_lock, then zone->lock.  cma->lock is a leaf.
  */
@@ -18,13 +19,28 @@
 #include <linux/mm.h>
 #include <linux/mmzone.h>
 #include <linux/mutex.h>
+#include <linux/page-isolation.h>
+#include <linux/pagemap.h>
 #include <linux/percpu.h>
+#include <linux/sched/mm.h>
 #include <linux/spinlock.h>
+#include <linux/uio.h>
 #include <linux/wait.h>
 
 #include "range_cma.h"
 
-struct page;
+#include "internal.h"
+
+struct folio_batch;
+
+/*
+ * In mapping->flags, where the base kernel's own end before: a loan was in this
+ * page cache.  It stays set for as long as the inode is in memory.
+ */
+#define AS_CMA_LENT	15
+
+/* What follow_page_mask() says of a loan that the caller wants to hold. */
+#define CMA_REFUSED	ERR_PTR(-EUCLEAN)
 
 #ifdef CONFIG_CMA_LEND
 
@@ -50,6 +66,9 @@ enum cma_failure {
  * @moved: loans migrated out
  * @dropped: loans that were clean cache and were dropped
  * @rescans: times a range had to be scanned again
+ * @guard_hits: times somebody wanted to hold a loan
+ * @guard_moved: pages moved out for that
+ * @guard_copied: pages copied because they could not be moved
  *
  * Written by its CPU only, with this_cpu_*() or preemption off; readers add up
  * all CPUs and may miss what is being counted meanwhile.
@@ -66,6 +85,9 @@ struct cma_stats {
 	u64 moved;
 	u64 dropped;
 	u64 rescans;
+	u64 guard_hits;
+	u64 guard_moved;
+	u64 guard_copied;
 };
 
 /* kobjects outlive their owner and cma_areas is static: they stand apart. */
@@ -82,6 +104,8 @@ struct cma_kobject {
  * @reserve_pages_on_error: keep the pages out of the buddy allocator when the
  *	area can't be activated
  * @name: name in sysfs, debugfs and trace events
+ * @deadline_ms: what bounds a request of up to 64 MiB; written by sysfs, read
+ *	once by each request
  * @stats: counters, per CPU
  * @lock: guards @bitmap, @held and @claims; taken with interrupts off
  * @bitmap: granules held by devices, or claimed by requests in progress
@@ -101,6 +125,7 @@ struct cma {
 	unsigned int order_per_bit;
 	bool reserve_pages_on_error;
 	char name[CMA_MAX_NAME];
+	unsigned int deadline_ms;
 	struct cma_stats __percpu *stats;
 
 	spinlock_t lock;		/* guards bitmap, held and claims */
@@ -122,8 +147,44 @@ struct cma {
 #endif
 };
 
+#define CMA_OWNER_LEN	16
+
+/**
+ * struct cma_culprit - the page for which a request gave up, as it was then
+ * @pfn: the page
+ * @flags: its page flags
+ * @refs: references to its folio
+ * @expected: references that are accounted for: page tables, page cache, buffers
+ * @ms: for how long nothing had gone, in milliseconds
+ * @owner: whose page it is: "anon", "ksm", the type of a file system, or
+ *	"none" while it is being freed or allocated
+ */
+struct cma_culprit {
+	unsigned long pfn;
+	unsigned long flags;
+	int refs;
+	int expected;
+	unsigned int ms;
+	char owner[CMA_OWNER_LEN];
+};
+
 extern struct cma cma_areas[MAX_CMA_AREAS];
 extern unsigned int cma_area_count;
+
+/**
+ * struct cma_bounds - all areas lie in here
+ * @first: struct page of the first page of the lowest area, as a number
+ * @size: bytes of struct pages up to the end of the highest area
+ *
+ * Pages are compared by the address of their struct page, where that grows with
+ * the pfn: hot paths have no instructions to spare.  Written at boot.
+ */
+struct cma_bounds {
+	unsigned long first;
+	unsigned long size;
+};
+
+extern struct cma_bounds cma_bounds;
 
 /* Granules in an area. */
 static inline unsigned long cma_granules(const struct cma *cma)
@@ -141,6 +202,7 @@ static inline unsigned long cma_granules(const struct cma *cma)
  * @patience: in jiffies; it gives up when nothing has gone for so long
  * @first_busy: result of a failure: the first page that stood in the way
  * @last_busy: result of a failure: the last one
+ * @stuck_since: result of a failure: in jiffies, when something went last
  * @moved: result: pages migrated out
  * @dropped: result: pages of clean cache dropped
  * @rescans: result: times the range was scanned again
@@ -156,6 +218,7 @@ struct cma_recall {
 	unsigned long patience;
 	unsigned long first_busy;
 	unsigned long last_busy;
+	unsigned long stuck_since;
 	unsigned long moved;
 	unsigned long dropped;
 	unsigned long rescans;
@@ -169,11 +232,56 @@ void cma_hand_over(struct cma_recall *rc);
 unsigned long cma_give_back(unsigned long pfn, unsigned long nr_pages);
 unsigned long cma_range_cost(unsigned long start, unsigned long end,
 			     unsigned long limit);
+void cma_describe(struct cma_culprit *culprit, unsigned long pfn);
+bool cma_isolate_loan(struct folio *folio, struct list_head *folios);
+unsigned int cma_move_out(struct list_head *folios, gfp_t gfp, bool *no_memory);
 
+/* page_alloc_cma.c */
 DECLARE_STATIC_KEY_FALSE(cma_active_key);
 
+struct cma *cma_find_area(unsigned long pfn);
 bool __cma_keeps_isolated(const struct page *page, int migratetype);
-bool __cma_under_recall(struct page *page);
+
+/* guard_cma.c */
+bool __cma_is_lent(const struct page *page);
+bool __cma_guard_gup(struct vm_area_struct *vma, unsigned long addr,
+		     unsigned long nr_pages, unsigned int flags, int *locked,
+		     struct page **page);
+bool __cma_guard_batch(struct folio_batch *fbatch);
+bool __cma_guard_folio(struct folio **folio);
+size_t __cma_copy_to_iter(struct page *page, size_t offset, size_t bytes,
+			  struct iov_iter *iter);
+int __cma_guard_read(struct iov_iter *iter);
+bool __cma_guard_mkwrite(struct vm_fault *vmf, struct folio *folio);
+void __cma_guard_mkwrite_done(struct vm_fault *vmf);
+
+/* Is an area active, and may the page be in one? */
+static __always_inline bool cma_within_bounds(const struct page *page)
+{
+	if (!static_branch_unlikely(&cma_active_key))
+		return false;
+	return unlikely((unsigned long)page - cma_bounds.first <
+			cma_bounds.size);
+}
+
+/*
+ * Hooks in compaction: areas are neither its targets nor its sources.
+ */
+static inline bool cma_in_area(const struct page *page)
+{
+	return cma_within_bounds(page) && cma_find_area(page_to_pfn(page));
+}
+
+static inline bool cma_may_use(unsigned int alloc_flags)
+{
+	return !static_branch_unlikely(&cma_active_key) ||
+	       alloc_flags & ALLOC_CMA;
+}
+
+static inline unsigned int cma_compaction_flags(void)
+{
+	return static_branch_unlikely(&cma_active_key) ? 0 : ALLOC_CMA;
+}
 
 /*
  * Hook in unset_migratetype_isolate(): a foreign alloc_contig_range() that
@@ -186,37 +294,188 @@ static inline bool cma_keeps_isolated(const struct page *page, int migratetype)
 	return __cma_keeps_isolated(page, migratetype);
 }
 
-/*
- * Hook in suitable_migration_target(): compaction must not take the free pages
- * of a range that recall is assembling.
- */
-static inline bool cma_under_recall(struct page *page)
+/* Hook in gfp_to_alloc_flags_cma(): is this a borrower? */
+static inline bool cma_may_borrow(gfp_t gfp)
 {
 	if (!static_branch_unlikely(&cma_active_key))
-		return false;
-	return __cma_under_recall(page);
+		return true;
+	return gfp & __GFP_CMA && !(current->flags & PF_MEMALLOC_NOCMA);
 }
 
 /*
- * Hook in __rmqueue(): once free memory outside of the areas is down to the high
- * watermark, borrowers use the areas, before anybody has to reclaim for them.
+ * Hooks where pages are freed and per-CPU lists are refilled: area pages stay
+ * off these lists, which serve whoever comes.  The types are ordered.
  */
-static inline bool cma_lend_first(struct zone *zone)
+static inline bool cma_bypasses_pcp(int migratetype)
 {
-	unsigned long inside;
+	return migratetype >= MIGRATE_CMA;
+}
 
+static inline unsigned int cma_pcp_flags(unsigned int alloc_flags)
+{
 	if (!static_branch_unlikely(&cma_active_key))
-		return false;
-	inside = zone_page_state(zone, NR_FREE_CMA_PAGES);
+		return alloc_flags;
+	return alloc_flags & ~ALLOC_CMA;
+}
+
+static inline bool cma_zone_is_short(struct zone *zone)
+{
+	unsigned long inside = zone_page_state(zone, NR_FREE_CMA_PAGES);
+
 	return inside && zone_page_state(zone, NR_FREE_PAGES) <=
 			 inside + high_wmark_pages(zone);
 }
 
+/*
+ * Hooks in __rmqueue_pcplist() and __rmqueue(): once free memory outside of the areas is
+ * down to the high watermark, borrowers use the areas, before anybody has to
+ * reclaim for them.
+ */
+static inline bool cma_lends_now(struct zone *zone, unsigned int alloc_flags)
+{
+	if (!static_branch_unlikely(&cma_active_key))
+		return false;
+	return alloc_flags & ALLOC_CMA && cma_zone_is_short(zone);
+}
+
+/* What the current task allocates from here on is not borrowed. */
+static inline unsigned int cma_noborrow_save_if(unsigned int condition)
+{
+	if (!static_branch_unlikely(&cma_active_key) || !condition)
+		return 0;
+	return memalloc_flags_save(PF_MEMALLOC_NOCMA);
+}
+
+static inline unsigned int cma_noborrow_save(void)
+{
+	return cma_noborrow_save_if(1);
+}
+
+static inline void cma_noborrow_restore(unsigned int saved)
+{
+	if (static_branch_unlikely(&cma_active_key))
+		memalloc_flags_restore(saved);
+}
+
+/* Is this page a loan?  The caller sees to it that it is not freed meanwhile. */
+static __always_inline bool cma_is_lent(const struct page *page)
+{
+	return cma_within_bounds(page) && __cma_is_lent(page);
+}
+
+/* Hooks in follow_page_mask(): a loan that the caller of GUP wants to hold. */
+static __always_inline bool cma_refuses(const struct page *page,
+					unsigned int foll_flags)
+{
+	return cma_is_lent(page) && foll_flags & (FOLL_GET | FOLL_PIN);
+}
+
+/*
+ * Hook in __get_user_pages(), where @page is an error: true if the page was
+ * refused and is to be looked up again; else @page says how to go on.
+ */
+static inline bool cma_guard_gup(struct page **page, struct vm_area_struct *vma,
+				 unsigned long addr, unsigned long nr_pages,
+				 unsigned int foll_flags, int *locked)
+{
+	return *page == CMA_REFUSED &&
+	       __cma_guard_gup(vma, addr, nr_pages, foll_flags, locked, page);
+}
+
+/* Hooks where folios enter a page cache: a mapping remembers that it had a loan. */
+static inline void cma_note_lent(struct address_space *mapping,
+				 const struct folio *folio)
+{
+	if (static_branch_unlikely(&cma_active_key) &&
+	    !test_bit(AS_CMA_LENT, &mapping->flags) && cma_is_lent(&folio->page))
+		set_bit(AS_CMA_LENT, &mapping->flags);
+}
+
+/* Hook in filemap_splice_read(): true if the batch has to be looked up again. */
+static inline bool cma_guard_batch(const struct address_space *mapping,
+				   struct folio_batch *fbatch)
+{
+	if (!static_branch_unlikely(&cma_active_key))
+		return false;
+	return test_bit(AS_CMA_LENT, &mapping->flags) &&
+	       __cma_guard_batch(fbatch);
+}
+
+/* Hook in shmem_file_splice_read(): the same for one folio. */
+static inline bool cma_guard_folio(struct folio **folio)
+{
+	return cma_is_lent(&(*folio)->page) && __cma_guard_folio(folio);
+}
+
+/* Hooks where read() copies to user memory: from loans without page faults. */
+static inline size_t cma_copy_page_to_iter(struct page *page, size_t offset,
+					   size_t bytes, struct iov_iter *iter)
+{
+	if (cma_is_lent(page) && user_backed_iter(iter))
+		return __cma_copy_to_iter(page, offset, bytes, iter);
+	return copy_page_to_iter(page, offset, bytes, iter);
+}
+
+static inline size_t cma_copy_folio_to_iter(struct folio *folio, size_t offset,
+					    size_t bytes, struct iov_iter *iter)
+{
+	return cma_copy_page_to_iter(&folio->page, offset, bytes, iter);
+}
+
+/* ... and what did not fault in then does so now.  Return: @error, or 0. */
+static inline int cma_guard_read(int error, struct iov_iter *iter)
+{
+	if (!static_branch_unlikely(&cma_active_key) || error != -EFAULT)
+		return error;
+	return __cma_guard_read(iter);
+}
+
+/*
+ * Hooks around do_page_mkwrite(): true if the fault has to begin anew, without
+ * the reference to the folio.
+ */
+static inline bool cma_guard_mkwrite(struct vm_fault *vmf, struct folio *folio)
+{
+	return cma_is_lent(&folio->page) && __cma_guard_mkwrite(vmf, folio);
+}
+
+static inline void cma_guard_mkwrite_done(struct vm_fault *vmf,
+					  struct folio *folio)
+{
+	if (cma_is_lent(&folio->page))
+		__cma_guard_mkwrite_done(vmf);
+}
+
+/* Hook in do_pages_move(): is the folio that was queued last a loan? */
+static inline bool cma_last_is_lent(struct list_head *folios)
+{
+	return cma_is_lent(&list_last_entry(folios, struct folio, lru)->page);
+}
+
+/* Hook in migrate_folio_add(): loans are migrated first. */
+static inline void cma_queue(struct folio *folio, struct list_head *folios)
+{
+	if (cma_is_lent(&folio->page))
+		list_add(&folio->lru, folios);
+	else
+		list_add_tail(&folio->lru, folios);
+}
+
 #else /* !CONFIG_CMA_LEND */
 
-static inline bool cma_lend_first(struct zone *zone)
+static inline bool cma_in_area(const struct page *page)
 {
 	return false;
+}
+
+static inline bool cma_may_use(unsigned int alloc_flags)
+{
+	return true;
+}
+
+static inline unsigned int cma_compaction_flags(void)
+{
+	return ALLOC_CMA;
 }
 
 static inline bool cma_keeps_isolated(const struct page *page, int migratetype)
@@ -224,9 +483,108 @@ static inline bool cma_keeps_isolated(const struct page *page, int migratetype)
 	return false;
 }
 
-static inline bool cma_under_recall(struct page *page)
+static inline bool cma_may_borrow(gfp_t gfp)
+{
+	return true;
+}
+
+static inline bool cma_bypasses_pcp(int migratetype)
+{
+	return is_migrate_isolate(migratetype);
+}
+
+static inline unsigned int cma_pcp_flags(unsigned int alloc_flags)
+{
+	return alloc_flags;
+}
+
+static inline bool cma_lends_now(struct zone *zone, unsigned int alloc_flags)
 {
 	return false;
+}
+
+static inline unsigned int cma_noborrow_save_if(unsigned int condition)
+{
+	return 0;
+}
+
+static inline unsigned int cma_noborrow_save(void)
+{
+	return 0;
+}
+
+static inline void cma_noborrow_restore(unsigned int saved)
+{
+}
+
+static inline bool cma_is_lent(const struct page *page)
+{
+	return false;
+}
+
+static inline bool cma_refuses(const struct page *page, unsigned int foll_flags)
+{
+	return false;
+}
+
+static inline bool cma_guard_gup(struct page **page, struct vm_area_struct *vma,
+				 unsigned long addr, unsigned long nr_pages,
+				 unsigned int foll_flags, int *locked)
+{
+	return false;
+}
+
+static inline void cma_note_lent(struct address_space *mapping,
+				 const struct folio *folio)
+{
+}
+
+static inline bool cma_guard_batch(const struct address_space *mapping,
+				   struct folio_batch *fbatch)
+{
+	return false;
+}
+
+static inline bool cma_guard_folio(struct folio **folio)
+{
+	return false;
+}
+
+static inline size_t cma_copy_page_to_iter(struct page *page, size_t offset,
+					   size_t bytes, struct iov_iter *iter)
+{
+	return copy_page_to_iter(page, offset, bytes, iter);
+}
+
+static inline size_t cma_copy_folio_to_iter(struct folio *folio, size_t offset,
+					    size_t bytes, struct iov_iter *iter)
+{
+	return copy_folio_to_iter(folio, offset, bytes, iter);
+}
+
+static inline int cma_guard_read(int error, struct iov_iter *iter)
+{
+	return error;
+}
+
+static inline bool cma_guard_mkwrite(struct vm_fault *vmf, struct folio *folio)
+{
+	return false;
+}
+
+static inline void cma_guard_mkwrite_done(struct vm_fault *vmf,
+					  struct folio *folio)
+{
+}
+
+static inline bool cma_last_is_lent(struct list_head *folios)
+{
+	return false;
+}
+
+static inline void cma_queue(struct folio *folio, struct list_head *folios)
+{
+	list_add_tail(&folio->lru, folios);
 }
 
 #endif /* CONFIG_CMA_LEND */

@@ -13,6 +13,9 @@
 
 #include "page_alloc_cma.h"
 
+/* No request is worth more than ten minutes. */
+#define CMA_DEADLINE_MAX_MS	600000
+
 #define CMA_ATTR_RO(_name) \
 	static struct kobj_attribute _name##_attr = __ATTR_RO(_name)
 
@@ -41,6 +44,9 @@ static void cma_sum_stats(const struct cma *cma, struct cma_stats *sum)
 		sum->moved += stats->moved;
 		sum->dropped += stats->dropped;
 		sum->rescans += stats->rescans;
+		sum->guard_hits += stats->guard_hits;
+		sum->guard_moved += stats->guard_moved;
+		sum->guard_copied += stats->guard_copied;
 		for (i = 0; i < CMA_FAIL_REASONS; i++)
 			sum->fail[i] += stats->fail[i];
 		for (i = 0; i < CMA_HIST_BUCKETS; i++)
@@ -67,6 +73,9 @@ CMA_STAT_RO(alloc_requests_success, success);
 CMA_STAT_RO(pages_moved, moved);
 CMA_STAT_RO(pages_dropped, dropped);
 CMA_STAT_RO(rescans, rescans);
+CMA_STAT_RO(guard_hits, guard_hits);
+CMA_STAT_RO(guard_pages_moved, guard_moved);
+CMA_STAT_RO(guard_pages_copied, guard_copied);
 
 static const char * const cma_fail_names[] = {
 	[CMA_FAIL_NO_RANGE] = "no_range",
@@ -127,6 +136,30 @@ static ssize_t alloc_latency_hist_show(struct kobject *kobj,
 }
 CMA_ATTR_RO(alloc_latency_hist);
 
+static ssize_t deadline_ms_show(struct kobject *kobj,
+				struct kobj_attribute *attr, char *buf)
+{
+	return sysfs_emit(buf, "%u\n",
+			  READ_ONCE(cma_from_kobj(kobj)->deadline_ms));
+}
+
+static ssize_t deadline_ms_store(struct kobject *kobj,
+				 struct kobj_attribute *attr, const char *buf,
+				 size_t count)
+{
+	unsigned int ms;
+	int ret = kstrtouint(buf, 10, &ms);
+
+	if (ret)
+		return ret;
+	if (!ms || ms > CMA_DEADLINE_MAX_MS)
+		return -EINVAL;
+	WRITE_ONCE(cma_from_kobj(kobj)->deadline_ms, ms);
+	return count;
+}
+
+static struct kobj_attribute deadline_ms_attr = __ATTR_RW(deadline_ms);
+
 static struct attribute *cma_attrs[] = {
 	&alloc_pages_success_attr.attr,
 	&alloc_pages_fail_attr.attr,
@@ -138,6 +171,10 @@ static struct attribute *cma_attrs[] = {
 	&pages_moved_attr.attr,
 	&pages_dropped_attr.attr,
 	&rescans_attr.attr,
+	&guard_hits_attr.attr,
+	&guard_pages_moved_attr.attr,
+	&guard_pages_copied_attr.attr,
+	&deadline_ms_attr.attr,
 	NULL,
 };
 ATTRIBUTE_GROUPS(cma);

@@ -1,18 +1,57 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What the lending contiguous allocator offers beyond include/linux/cma.h.
+ * What the lending contiguous allocator offers beyond include/linux/cma.h: to
+ * drivers, requests with a time limit; to owners of page cache, the word that
+ * their pages may be lent.
  */
 #ifndef _LINUX_CMA_LEND_H
 #define _LINUX_CMA_LEND_H
 
+#include <linux/fs.h>
 #include <linux/init.h>
+#include <linux/pagemap.h>
+
+struct cma;
 
 #ifdef CONFIG_CMA_LEND
 void __init cma_check_boot_option(const char *option);
+struct page *cma_alloc_timeout(struct cma *cma, unsigned long count,
+			       unsigned int align, bool no_warn, long timeout);
+void cma_mark_filesystem(struct file_system_type *fs);
+void cma_unlend_mapping(struct address_space *mapping);
 #else
 static inline void cma_check_boot_option(const char *option)
 {
 }
+
+static inline void cma_mark_filesystem(struct file_system_type *fs)
+{
+}
+
+static inline void cma_unlend_mapping(struct address_space *mapping)
+{
+}
 #endif
+
+/**
+ * cma_lend_mapping() - the page cache of a file may be lent
+ * @mapping: the file's mapping, before it has pages
+ *
+ * Whoever says so vouches that the kernel can move or drop every folio of it
+ * without waiting for user space, and that references to them are short or go
+ * through the guard.
+ */
+static inline void cma_lend_mapping(struct address_space *mapping)
+{
+	mapping_set_gfp_mask(mapping, mapping_gfp_mask(mapping) | __GFP_CMA);
+}
+
+/* Hook in inode_init_always_gfp(): file systems are allowed by name. */
+static inline void cma_lend_by_fs(struct address_space *mapping,
+				  const struct super_block *sb)
+{
+	if (sb->s_type->fs_flags & FS_CMA_LEND)
+		cma_lend_mapping(mapping);
+}
 
 #endif /* _LINUX_CMA_LEND_H */

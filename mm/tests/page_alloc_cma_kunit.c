@@ -7,6 +7,7 @@
 #include <kunit/test.h>
 #include <linux/bitmap.h>
 #include <linux/cma.h>
+#include <linux/cma_lend.h>
 #include <linux/mm.h>
 #include <linux/sched/mm.h>
 
@@ -124,7 +125,7 @@ static unsigned int count_gaps(struct cma *cma)
 	return gaps;
 }
 
-/* Blocks are packed at the ends: what is left is in one piece. */
+/* Blocks are packed: what is left is in one piece. */
 static void leaves_one_run(struct kunit *test)
 {
 	struct cma *cma = test->priv;
@@ -165,6 +166,56 @@ static void serves_without_file_systems(struct kunit *test)
 	cma_release(cma, page, 16);
 }
 
+/* No time to wait is time enough for what is free. */
+static void serves_what_is_free_at_once(struct kunit *test)
+{
+	struct cma *cma = test->priv;
+	struct page *page = cma_alloc_timeout(cma, cma->count, 0, false, 0);
+
+	KUNIT_ASSERT_NOT_NULL(test, page);
+	KUNIT_EXPECT_NULL(test, cma_alloc_timeout(cma, 1, 0, true, 0));
+	cma_release(cma, page, cma->count);
+	page = cma_alloc_timeout(cma, 1, 0, false, -1);
+	KUNIT_ASSERT_NOT_NULL(test, page);
+	cma_release(cma, page, 1);
+}
+
+/* A device may pin its pages and map them: they are not the guard's business. */
+static void tells_loans_from_device_pages(struct kunit *test)
+{
+	struct cma *cma = test->priv;
+	struct page *page = cma_alloc(cma, 1, 0, false);
+
+	KUNIT_ASSERT_NOT_NULL(test, page);
+	KUNIT_EXPECT_TRUE(test, cma_in_area(page));
+	KUNIT_EXPECT_FALSE(test, cma_is_lent(page));
+	cma_release(cma, page, 1);
+	KUNIT_EXPECT_TRUE(test, cma_is_lent(page));
+	KUNIT_EXPECT_FALSE(test, cma_in_area(ZERO_PAGE(0)));
+	KUNIT_EXPECT_FALSE(test, cma_is_lent(ZERO_PAGE(0)));
+}
+
+/* Allocates until memory is short, as if for a page cache that may not borrow. */
+static void lends_to_borrowers_only(struct kunit *test)
+{
+	gfp_t gfp = (GFP_HIGHUSER_MOVABLE & ~__GFP_RECLAIM) | __GFP_NOWARN;
+	unsigned int flags = cma_noborrow_save(), strays = 0;
+	struct page *page, *next;
+	LIST_HEAD(pages);
+
+	while ((page = alloc_page(gfp)))
+		list_add(&page->lru, &pages);
+	/* The mark alone does not help a task that must not borrow. */
+	while ((page = alloc_page(gfp | __GFP_CMA)))
+		list_add(&page->lru, &pages);
+	cma_noborrow_restore(flags);
+	list_for_each_entry_safe(page, next, &pages, lru) {
+		strays += cma_in_area(page);
+		__free_page(page);
+	}
+	KUNIT_EXPECT_EQ(test, strays, 0U);
+}
+
 static struct kunit_case cases[] = {
 	KUNIT_CASE(serves_one_page_and_all),
 	KUNIT_CASE(counts_each_request_once),
@@ -173,6 +224,9 @@ static struct kunit_case cases[] = {
 	KUNIT_CASE(leaves_one_run),
 	KUNIT_CASE(isolates_nothing_for_long),
 	KUNIT_CASE(serves_without_file_systems),
+	KUNIT_CASE(serves_what_is_free_at_once),
+	KUNIT_CASE(tells_loans_from_device_pages),
+	KUNIT_CASE(lends_to_borrowers_only),
 	{}
 };
 

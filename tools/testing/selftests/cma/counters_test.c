@@ -405,6 +405,25 @@ static int cost_is_counted(void)
 	return KSFT_PASS;
 }
 
+static int deadline_is_settable(void)
+{
+	static const char * const bad[] = { "0", "-1", "banana", "600001" };
+	char path[128];
+	unsigned int i;
+
+	snprintf(path, sizeof(path), "/sys/kernel/mm/cma/%s/deadline_ms",
+		 AREA_WHOLE);
+	cma_expect(cma_sysfs(AREA_WHOLE, "deadline_ms") == 5000, "default");
+	cma_expect(!cma_write_text(path, "1234\n"), "write");
+	cma_expect(cma_sysfs(AREA_WHOLE, "deadline_ms") == 1234, "read back");
+	for (i = 0; i < ARRAY_SIZE(bad); i++)
+		cma_expect(cma_write_text(path, bad[i]) == -EINVAL,
+			   "%s is not refused", bad[i]);
+	cma_expect(cma_sysfs(AREA_WHOLE, "deadline_ms") == 1234, "changed");
+	cma_expect(!cma_write_text(path, "5000"), "write");
+	return KSFT_PASS;
+}
+
 static const struct cma_case cases[] = {
 	{ "a success is counted once", success_is_counted },
 	{ "a failure is counted once", failure_is_counted },
@@ -421,6 +440,7 @@ static const struct cma_case cases[] = {
 	{ "latency table and histogram", latency_table, true },
 	{ "latency is counted", latency_is_counted, true },
 	{ "pages moved and dropped", cost_is_counted, true },
+	{ "the deadline can be set", deadline_is_settable, true },
 };
 
 int main(void)
