@@ -15,8 +15,10 @@ help:
 	@echo 'make setup    install the Debian packages that all of this needs'
 	@echo 'make kernel   build $(DIR)/bzImage'
 	@echo 'make run      a camera streams under memory pressure, both allocators'
+	@echo 'make blockers requests while memory is held so that it cannot move'
 	@echo 'make check    every test; the last line tells how many passed'
 	@echo 'make soak     the long tests'
+	@echo "make regress  the base kernel's own mm tests, both allocators"
 	@echo 'make shell    a prompt in a VM of the kernel named below (Ctrl-a x ends it)'
 	@echo 'make clean    remove out/'
 	@echo
@@ -40,11 +42,17 @@ kernel:
 run:
 	@scripts/run
 
+blockers:
+	@scripts/blockers
+
 check:
 	@scripts/check
 
 soak:
 	@SOAK=1 scripts/check
+
+regress:
+	@scripts/regress
 
 shell: kernel
 	@scripts/rootfs
@@ -53,4 +61,4 @@ shell: kernel
 clean:
 	@rm -rf out
 
-.PHONY: help setup kernel run check soak shell clean
+.PHONY: help setup kernel run blockers check soak regress shell clean
