@@ -39,8 +39,12 @@
 #define CMA_GUARD_BATCH		512UL
 /* Pause before a page that could not be moved is looked at again, in us. */
 #define CMA_GUARD_PAUSE_US	500
+/* For how long to wait for a flush of all LRU batches, in jiffies. */
+#define CMA_GUARD_DRAIN		(HZ / 20)
 /* Bytes of user memory that are faulted in for one round of read(). */
 #define CMA_GUARD_READ		(PAGEVEC_SIZE * PAGE_SIZE)
+/* Times that memory may be gone again before it was copied to. */
+#define CMA_GUARD_READ_TRIES	100
 
 /*
  * In an area, and not held by a device.  A device's pages may be mapped and
@@ -65,10 +69,13 @@ static void cma_count_guard(const struct page *page, unsigned int moved,
 	this_cpu_add(cma->stats->guard_copied, copied);
 }
 
-/* What targets may cost. */
+/*
+ * What targets may cost.  No OOM killer while folios are locked and unmapped: a
+ * victim may wait for one of them.
+ */
 static gfp_t cma_guard_gfp(unsigned int foll_flags)
 {
-	gfp_t gfp = GFP_HIGHUSER_MOVABLE | __GFP_NOWARN;
+	gfp_t gfp = GFP_HIGHUSER_MOVABLE | __GFP_NOWARN | __GFP_RETRY_MAYFAIL;
 
 	if (foll_flags & FOLL_NOWAIT)
 		return gfp & ~__GFP_DIRECT_RECLAIM;
@@ -76,6 +83,22 @@ static gfp_t cma_guard_gfp(unsigned int foll_flags)
 	if (foll_flags & FOLL_NOFAULT)
 		return gfp & ~__GFP_FS;
 	return gfp;
+}
+
+/*
+ * Nothing could be moved: have the reasons removed that can be, then let time
+ * pass.  An ordinary allocation, without anything locked, makes room for a
+ * target.
+ */
+static void cma_guard_pause(void)
+{
+	struct page *page = alloc_page(GFP_HIGHUSER_MOVABLE | __GFP_NOWARN);
+
+	if (page)
+		__free_page(page);
+	cma_drain_batches(CMA_GUARD_DRAIN);
+	usleep_range_state(CMA_GUARD_PAUSE_US, 2 * CMA_GUARD_PAUSE_US,
+			   TASK_KILLABLE);
 }
 
 /* GUP. */
@@ -95,6 +118,8 @@ static struct page *cma_collect_mapped(struct vm_area_struct *vma,
 		folio = folio_walk_start(&fw, vma, addr, 0);
 		if (!folio)
 			continue;
+		/* For sparse: folio_walk_start() does not say that it locks. */
+		__acquire(fw.ptl);
 		if (fw.level != FW_LEVEL_PTE)
 			pages = folio_nr_pages(folio) -
 				folio_page_idx(folio, fw.page);
@@ -140,9 +165,7 @@ static bool cma_wait_mapped(struct vm_area_struct *vma, unsigned int foll_flags,
 		mmap_read_unlock(vma->vm_mm);
 		*locked = 0;
 	}
-	lru_add_drain_all();
-	usleep_range_state(CMA_GUARD_PAUSE_US, 2 * CMA_GUARD_PAUSE_US,
-			   TASK_KILLABLE);
+	cma_guard_pause();
 	*page = NULL;
 	return !unlock;
 }
@@ -322,7 +345,7 @@ bool __cma_guard_folio(struct folio **folio)
 /* read(). */
 
 /**
- * __cma_copy_to_iter() - copy from a loan to user memory without page faults
+ * __cma_copy_to_iter() - copy from a page to user memory without page faults
  * @page: the page to begin at
  * @offset: bytes from the start of @page
  * @bytes: how much
@@ -344,15 +367,28 @@ size_t __cma_copy_to_iter(struct page *page, size_t offset, size_t bytes,
 /**
  * __cma_guard_read() - fault in what a copy without page faults missed
  * @iter: where the copy goes on
+ * @bytes: how much it wants to copy
+ * @guard: how this read() gets on
+ *
+ * Memory that can be faulted in, and yet not be written to, exists: after some
+ * tries the answer is what the base kernel's would be.  The caller may have page
+ * faults disabled, because of locks that it holds.
  *
  * Context: may sleep for as long as user space likes; no folio is held.
  * Return: 0 if there is memory to go on with, or -EFAULT.
  */
-int __cma_guard_read(struct iov_iter *iter)
+int __cma_guard_read(struct iov_iter *iter, size_t bytes,
+		     struct cma_read_guard *guard)
 {
-	size_t bytes = min(iov_iter_count(iter), CMA_GUARD_READ);
+	size_t left = iov_iter_count(iter);
 
-	if (!bytes || !user_backed_iter(iter) ||
+	bytes = min3(bytes, left, CMA_GUARD_READ);
+	if (!bytes || !user_backed_iter(iter) || pagefault_disabled())
+		return -EFAULT;
+	if (guard->left != left)
+		guard->tries = 0;
+	guard->left = left;
+	if (guard->tries++ == CMA_GUARD_READ_TRIES ||
 	    fault_in_iov_iter_writeable(iter, bytes) == bytes)
 		return -EFAULT;
 	return 0;
@@ -386,9 +422,7 @@ bool __cma_guard_mkwrite(struct vm_fault *vmf, struct folio *folio)
 	if (cma_move_folio(folio))
 		return true;
 	folio_put(folio);
-	lru_add_drain();
-	usleep_range_state(CMA_GUARD_PAUSE_US, 2 * CMA_GUARD_PAUSE_US,
-			   TASK_KILLABLE);
+	cma_guard_pause();
 	return true;
 }
 

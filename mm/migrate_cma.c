@@ -7,9 +7,10 @@
  * for cma_take_free(), isolated its pageblocks.  Nothing here waits for one
  * folio: locks are tried, migration is asynchronous, and what did not move is
  * found again by the next scan, after a pause that grows, until the deadline.
- * No state outlives a call and nothing of ours is called from here.
+ * No state outlives a call, but for the worker that flushes LRU batches, and
+ * nothing of ours is called from here.
  */
-#include <linux/completion.h>
+#include <linux/atomic.h>
 #include <linux/delay.h>
 #include <linux/fs.h>
 #include <linux/gfp.h>
@@ -19,12 +20,11 @@
 #include <linux/mm_inline.h>
 #include <linux/pagemap.h>
 #include <linux/rcupdate.h>
-#include <linux/refcount.h>
 #include <linux/sched/signal.h>
-#include <linux/slab.h>
 #include <linux/string.h>
 #include <linux/swap.h>
 #include <linux/vmstat.h>
+#include <linux/wait.h>
 #include <linux/workqueue.h>
 
 #include "cma_compat.h"
@@ -42,6 +42,10 @@
 #define CMA_DRAIN_EVERY		16
 /* How long to wait for such a flush, in jiffies. */
 #define CMA_DRAIN_LIMIT		(HZ / 10)
+
+/* Flushes of LRU batches that are over, and who waits for one. */
+static atomic_t cma_drains;
+static DECLARE_WAIT_QUEUE_HEAD(cma_drained);
 
 /**
  * struct cma_scan - what one scan of a range found
@@ -563,50 +567,40 @@ static void cma_scan_range(struct cma_recall *rc, struct cma_scan *scan)
 	cma_evacuate(rc, scan);
 }
 
-/**
- * struct cma_drain - a flush of every CPU's LRU batches, by a worker
- * @work: the worker's
- * @done: the flush is over
- * @refs: the worker's and the waiter's; whoever is last frees it
- */
-struct cma_drain {
-	struct work_struct work;
-	struct completion done;
-	refcount_t refs;
-};
-
-static void cma_put_drain(struct cma_drain *drain)
+/* One flush at a time, however many wait for it. */
+static void cma_drain_work_fn(struct work_struct *work)
 {
-	if (refcount_dec_and_test(&drain->refs))
-		kfree(drain);
-}
-
-static void cma_drain_work(struct work_struct *work)
-{
-	struct cma_drain *drain = container_of(work, struct cma_drain, work);
-
 	lru_add_drain_all();
-	complete(&drain->done);
-	cma_put_drain(drain);
+	atomic_inc(&cma_drains);
+	wake_up_all(&cma_drained);
 }
 
-/*
- * Flush the LRU batches of every CPU.  One that is busy with real-time tasks may
- * not get to that for a long time, which a worker can wait for.
- */
-static void cma_drain_batches(const struct cma_recall *rc)
-{
-	struct cma_drain *drain = kmalloc(sizeof(*drain), GFP_NOIO);
-	long left = min_t(long, rc->deadline - jiffies, CMA_DRAIN_LIMIT);
+static DECLARE_WORK(cma_drain_work, cma_drain_work_fn);
 
-	if (!drain)
-		return;
-	INIT_WORK(&drain->work, cma_drain_work);
-	init_completion(&drain->done);
-	refcount_set(&drain->refs, 2);
-	queue_work(system_unbound_wq, &drain->work);
-	wait_for_completion_killable_timeout(&drain->done, max(left, 1L));
-	cma_put_drain(drain);
+/**
+ * cma_drain_batches() - flush the LRU batches of every CPU
+ * @limit: jiffies to wait for that
+ *
+ * A CPU that is busy with real-time tasks may not get to it for a long time: a
+ * worker can wait for that, the caller can not.
+ *
+ * Context: process context, may sleep.
+ */
+void cma_drain_batches(unsigned long limit)
+{
+	int before = atomic_read(&cma_drains);
+
+	queue_work(system_unbound_wq, &cma_drain_work);
+	wait_event_killable_timeout(cma_drained,
+				    atomic_read(&cma_drains) != before, limit);
+}
+
+/* For how long a recall may wait for a flush, in jiffies. */
+static unsigned long cma_drain_limit(const struct cma_recall *rc)
+{
+	long left = rc->deadline - jiffies;
+
+	return clamp(left, 1L, (long)CMA_DRAIN_LIMIT);
 }
 
 /*
@@ -620,7 +614,7 @@ static void cma_pause(struct cma_recall *rc, const struct cma_scan *scan,
 
 	if (scan->in_batch && idle && (is_power_of_2(idle) ||
 				       idle % CMA_DRAIN_EVERY == 0))
-		cma_drain_batches(rc);
+		cma_drain_batches(cma_drain_limit(rc));
 	else if (scan->in_batch)
 		lru_add_drain();
 	if (!idle)
@@ -765,10 +759,8 @@ static void cma_describe_owner(struct cma_culprit *culprit, struct folio *folio)
 
 	rcu_read_lock();
 	mapping = READ_ONCE(folio->mapping);
-	if (folio_test_ksm(folio))
-		owner = "ksm";
-	else if (folio_test_anon(folio))
-		owner = "anon";
+	if ((unsigned long)mapping & PAGE_MAPPING_FLAGS)
+		owner = folio_test_ksm(folio) ? "ksm" : "anon";
 	else if (mapping && mapping->host)
 		owner = mapping->host->i_sb->s_type->name;
 	strscpy(culprit->owner, owner, sizeof(culprit->owner));

@@ -220,8 +220,8 @@ void cma_mark_filesystem(struct file_system_type *fs)
  * cma_unlend_mapping() - the page cache of a file may no longer be lent
  * @mapping: the file's mapping
  *
- * What is lent already is dropped where that is possible; the caller has written
- * it back.
+ * What is lent already is dropped where nobody refers to it; the caller has
+ * written it back.
  *
  * Context: may sleep.
  */
@@ -230,9 +230,12 @@ void cma_unlend_mapping(struct address_space *mapping)
 	if (!(mapping_gfp_mask(mapping) & __GFP_CMA))
 		return;
 	mapping_set_gfp_mask(mapping, mapping_gfp_mask(mapping) & ~__GFP_CMA);
-	if (mapping->nrpages)
-		invalidate_inode_pages2(mapping);
+	if (!mapping->nrpages)
+		return;
+	unmap_mapping_range(mapping, 0, 0, 0);
+	invalidate_mapping_pages(mapping, 0, -1);
 }
+EXPORT_SYMBOL_GPL(cma_unlend_mapping);
 
 /* Boot: reserve and activate. */
 
@@ -306,10 +309,9 @@ static void __init cma_widen_bounds(const struct cma *cma)
 	cma_bounds.size = end - first;
 }
 
-static void __init cma_activate_area(struct cma *cma)
+/* Gives the area the means to serve requests, or gives it up. */
+static void __init cma_prepare_area(struct cma *cma)
 {
-	unsigned long pfn, end = cma->base_pfn + cma->count;
-
 	spin_lock_init(&cma->lock);
 	mutex_init(&cma->isolate_lock);
 	init_waitqueue_head(&cma->turn);
@@ -318,6 +320,12 @@ static void __init cma_activate_area(struct cma *cma)
 		return;
 	}
 	cma_widen_bounds(cma);
+}
+
+static void __init cma_activate_area(struct cma *cma)
+{
+	unsigned long pfn, end = cma->base_pfn + cma->count;
+
 	for (pfn = cma->base_pfn; pfn < end; pfn += pageblock_nr_pages)
 		init_cma_reserved_pageblock(pfn_to_page(pfn));
 }
@@ -327,10 +335,12 @@ static int __init cma_init_reserved_areas(void)
 	unsigned int i;
 
 	for (i = 0; i < cma_area_count; i++)
-		cma_activate_area(&cma_areas[i]);
-	/* From here on the hooks look at areas, so all of them have to be ready. */
+		cma_prepare_area(&cma_areas[i]);
+	/* The hooks look at all areas from here on, and before any is lent. */
 	if (cma_bounds.size)
 		static_branch_enable(&cma_active_key);
+	for (i = 0; i < cma_area_count; i++)
+		cma_activate_area(&cma_areas[i]);
 	return 0;
 }
 core_initcall(cma_init_reserved_areas);

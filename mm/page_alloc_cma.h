@@ -42,6 +42,18 @@ struct folio_batch;
 /* What follow_page_mask() says of a loan that the caller wants to hold. */
 #define CMA_REFUSED	ERR_PTR(-EUCLEAN)
 
+/**
+ * struct cma_read_guard - how a read() gets on
+ * @left: bytes of user memory that were left when it was last faulted in
+ * @tries: times that has not helped since
+ *
+ * On the reader's stack.
+ */
+struct cma_read_guard {
+	size_t left;
+	unsigned int tries;
+};
+
 #ifdef CONFIG_CMA_LEND
 
 /* Why a request failed; the names stand in sysfs. */
@@ -234,6 +246,7 @@ unsigned long cma_range_cost(unsigned long start, unsigned long end,
 			     unsigned long limit);
 void cma_describe(struct cma_culprit *culprit, unsigned long pfn);
 bool cma_isolate_loan(struct folio *folio, struct list_head *folios);
+void cma_drain_batches(unsigned long limit);
 unsigned int cma_move_out(struct list_head *folios, gfp_t gfp, bool *no_memory);
 
 /* page_alloc_cma.c */
@@ -251,7 +264,8 @@ bool __cma_guard_batch(struct folio_batch *fbatch);
 bool __cma_guard_folio(struct folio **folio);
 size_t __cma_copy_to_iter(struct page *page, size_t offset, size_t bytes,
 			  struct iov_iter *iter);
-int __cma_guard_read(struct iov_iter *iter);
+int __cma_guard_read(struct iov_iter *iter, size_t bytes,
+		     struct cma_read_guard *guard);
 bool __cma_guard_mkwrite(struct vm_fault *vmf, struct folio *folio);
 void __cma_guard_mkwrite_done(struct vm_fault *vmf);
 
@@ -294,12 +308,32 @@ static inline bool cma_keeps_isolated(const struct page *page, int migratetype)
 	return __cma_keeps_isolated(page, migratetype);
 }
 
+/* Is the task about to sleep for its memory cgroup, with the page in hand? */
+static inline bool cma_owes_reclaim(void)
+{
+#ifdef CONFIG_MEMCG
+	return current->memcg_nr_pages_over_high;
+#else
+	return false;
+#endif
+}
+
 /* Hook in gfp_to_alloc_flags_cma(): is this a borrower? */
 static inline bool cma_may_borrow(gfp_t gfp)
 {
 	if (!static_branch_unlikely(&cma_active_key))
 		return true;
-	return gfp & __GFP_CMA && !(current->flags & PF_MEMALLOC_NOCMA);
+	return gfp & __GFP_CMA && !(current->flags & PF_MEMALLOC_NOCMA) &&
+	       !cma_owes_reclaim();
+}
+
+/*
+ * Hooks where file folios are allocated: large ones are not lent, a dirty one
+ * can't be split everywhere.
+ */
+static inline gfp_t cma_file_gfp(gfp_t gfp, unsigned int order)
+{
+	return order ? gfp & ~__GFP_CMA : gfp;
 }
 
 /*
@@ -407,7 +441,10 @@ static inline bool cma_guard_folio(struct folio **folio)
 	return cma_is_lent(&(*folio)->page) && __cma_guard_folio(folio);
 }
 
-/* Hooks where read() copies to user memory: from loans without page faults. */
+/*
+ * Hooks where read() copies to user memory: without page faults from loans, and
+ * from all folios of a batch in which there may be one.
+ */
 static inline size_t cma_copy_page_to_iter(struct page *page, size_t offset,
 					   size_t bytes, struct iov_iter *iter)
 {
@@ -416,18 +453,23 @@ static inline size_t cma_copy_page_to_iter(struct page *page, size_t offset,
 	return copy_page_to_iter(page, offset, bytes, iter);
 }
 
-static inline size_t cma_copy_folio_to_iter(struct folio *folio, size_t offset,
+static inline size_t cma_copy_folio_to_iter(const struct address_space *mapping,
+					    struct folio *folio, size_t offset,
 					    size_t bytes, struct iov_iter *iter)
 {
-	return cma_copy_page_to_iter(&folio->page, offset, bytes, iter);
+	if (static_branch_unlikely(&cma_active_key) &&
+	    test_bit(AS_CMA_LENT, &mapping->flags) && user_backed_iter(iter))
+		return __cma_copy_to_iter(&folio->page, offset, bytes, iter);
+	return copy_folio_to_iter(folio, offset, bytes, iter);
 }
 
 /* ... and what did not fault in then does so now.  Return: @error, or 0. */
-static inline int cma_guard_read(int error, struct iov_iter *iter)
+static inline int cma_guard_read(int error, struct iov_iter *iter, size_t bytes,
+				 struct cma_read_guard *guard)
 {
 	if (!static_branch_unlikely(&cma_active_key) || error != -EFAULT)
 		return error;
-	return __cma_guard_read(iter);
+	return __cma_guard_read(iter, bytes, guard);
 }
 
 /*
@@ -446,10 +488,18 @@ static inline void cma_guard_mkwrite_done(struct vm_fault *vmf,
 		__cma_guard_mkwrite_done(vmf);
 }
 
-/* Hook in do_pages_move(): is the folio that was queued last a loan? */
-static inline bool cma_last_is_lent(struct list_head *folios)
+/*
+ * Hook in do_pages_move(): is the folio that was queued last a loan?  Then it is
+ * to be moved now, before the others.
+ */
+static inline bool cma_lent_comes_first(struct list_head *folios)
 {
-	return cma_is_lent(&list_last_entry(folios, struct folio, lru)->page);
+	struct folio *last = list_last_entry(folios, struct folio, lru);
+
+	if (!cma_is_lent(&last->page))
+		return false;
+	list_move(&last->lru, folios);
+	return true;
 }
 
 /* Hook in migrate_folio_add(): loans are migrated first. */
@@ -486,6 +536,11 @@ static inline bool cma_keeps_isolated(const struct page *page, int migratetype)
 static inline bool cma_may_borrow(gfp_t gfp)
 {
 	return true;
+}
+
+static inline gfp_t cma_file_gfp(gfp_t gfp, unsigned int order)
+{
+	return gfp;
 }
 
 static inline bool cma_bypasses_pcp(int migratetype)
@@ -556,13 +611,15 @@ static inline size_t cma_copy_page_to_iter(struct page *page, size_t offset,
 	return copy_page_to_iter(page, offset, bytes, iter);
 }
 
-static inline size_t cma_copy_folio_to_iter(struct folio *folio, size_t offset,
+static inline size_t cma_copy_folio_to_iter(const struct address_space *mapping,
+					    struct folio *folio, size_t offset,
 					    size_t bytes, struct iov_iter *iter)
 {
 	return copy_folio_to_iter(folio, offset, bytes, iter);
 }
 
-static inline int cma_guard_read(int error, struct iov_iter *iter)
+static inline int cma_guard_read(int error, struct iov_iter *iter, size_t bytes,
+				 struct cma_read_guard *guard)
 {
 	return error;
 }
@@ -577,7 +634,7 @@ static inline void cma_guard_mkwrite_done(struct vm_fault *vmf,
 {
 }
 
-static inline bool cma_last_is_lent(struct list_head *folios)
+static inline bool cma_lent_comes_first(struct list_head *folios)
 {
 	return false;
 }
