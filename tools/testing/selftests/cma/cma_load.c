@@ -45,7 +45,7 @@ const char *cma_data_dir(void)
 }
 
 /* A file without a name: nothing is left behind whatever happens. */
-static int data_file(void)
+int cma_data_file(void)
 {
 	const char *dir = cma_data_dir();
 	char path[256];
@@ -62,9 +62,9 @@ static int data_file(void)
 }
 
 /* Reading holes fills the page cache without any device to wait for. */
-static int sparse_file(size_t bytes)
+int cma_sparse_file(size_t bytes)
 {
-	int fd = data_file();
+	int fd = cma_data_file();
 
 	if (fd >= 0 && ftruncate(fd, bytes)) {
 		close(fd);
@@ -196,12 +196,12 @@ static int run_tmpfs(struct cma_load_state *state, size_t bytes)
 
 static int run_file(struct cma_load_state *state, size_t bytes)
 {
-	return run_verified(state, data_file(), bytes, true);
+	return run_verified(state, cma_data_file(), bytes, true);
 }
 
 static int run_cache(struct cma_load_state *state, size_t bytes)
 {
-	int fd = sparse_file(bytes);
+	int fd = cma_sparse_file(bytes);
 	int err = fd < 0 ? fd : read_range(fd, 0, bytes);
 
 	while (!err) {
@@ -213,7 +213,7 @@ static int run_cache(struct cma_load_state *state, size_t bytes)
 
 static int run_reread(struct cma_load_state *state, size_t bytes)
 {
-	int fd = sparse_file(bytes);
+	int fd = cma_sparse_file(bytes);
 	int err = fd < 0 ? fd : 0;
 
 	while (!err) {
@@ -275,7 +275,7 @@ static int run_madvise(struct cma_load_state *state, size_t bytes)
 
 static int run_dirty(struct cma_load_state *state, size_t bytes)
 {
-	int fd = data_file();
+	int fd = cma_data_file();
 	int err = fd < 0 ? fd : 0;
 
 	while (!err) {
@@ -431,7 +431,7 @@ double cma_lend_out(const char *area, double percent, unsigned int limit_ms)
 	static size_t at;
 
 	if (fd < 0)
-		fd = sparse_file(total);
+		fd = cma_sparse_file(total);
 	while (fd >= 0 && lent < percent && cma_now_ns() < end) {
 		if (read_range(fd, at, at + 16 * CHUNK))
 			break;

@@ -62,6 +62,8 @@ bool cma_load_moves(struct cma_load *load, unsigned int limit_ms);
 int cma_load_stop(struct cma_load *load);
 bool cma_reap(pid_t pid, unsigned int limit_ms, int *status);
 const char *cma_data_dir(void);
+int cma_data_file(void);
+int cma_sparse_file(size_t bytes);
 size_t cma_mem_total(void);
 double cma_lend_out(const char *area, double percent, unsigned int limit_ms);
 

@@ -1,0 +1,274 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Blockers that use an ext4 file system itself: its buffers, and writers that
+ * wait until a frozen one is thawed.
+ */
+#define _GNU_SOURCE
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/fs.h>
+#include <linux/loop.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "cma_block.h"
+#include "cma_load.h"
+#include "cma_util.h"
+
+/* Directories: each block of metadata is a buffer head's page. */
+
+#define DIRS		2000
+#define DIRS_A_ROUND	100
+
+static char dirs_path[128];
+
+static void dir_name(char *name, size_t size, unsigned int i)
+{
+	snprintf(name, size, "d%u", i);
+}
+
+static int setup_dirs(struct cma_block *b)
+{
+	const char *data = cma_data_dir();
+
+	snprintf(dirs_path, sizeof(dirs_path), "%s/cma-dirs.XXXXXX",
+		 data ? data : "/tmp");
+	if (!mkdtemp(dirs_path) || chown(dirs_path, 65534, 65534))
+		return cma_block_failed(b, "mkdtemp");
+	b->fd = open(dirs_path, O_RDONLY | O_DIRECTORY);
+	return b->fd < 0 ? cma_block_failed(b, "open") : 0;
+}
+
+static void undo_dirs(struct cma_block *b)
+{
+	char name[16];
+	unsigned int i;
+
+	for (i = 0; i < DIRS; i++) {
+		dir_name(name, sizeof(name), i);
+		unlinkat(b->fd, name, AT_REMOVEDIR);
+	}
+	rmdir(dirs_path);
+}
+
+/* Takes some away and makes them again: the journal goes on holding buffers. */
+static int renew_dirs(struct cma_block *b, unsigned int *next)
+{
+	unsigned int i;
+	char name[16];
+
+	for (i = 0; i < DIRS_A_ROUND; i++) {
+		dir_name(name, sizeof(name), *next);
+		*next = (*next + 1) % DIRS;
+		if (unlinkat(b->fd, name, AT_REMOVEDIR) ||
+		    mkdirat(b->fd, name, 0755))
+			return cma_block_failed(b, "mkdir again");
+	}
+	return 0;
+}
+
+static int run_dirs(struct cma_block *b)
+{
+	unsigned int i, next = 0;
+	char name[16];
+	int err = 0;
+
+	for (i = 0; i < DIRS; i++) {
+		dir_name(name, sizeof(name), i);
+		if (mkdirat(b->fd, name, 0755))
+			return cma_block_failed(b, "mkdir");
+	}
+	while (!err) {
+		cma_block_report(b, DIRS * BLOCK_PAGE);
+		err = renew_dirs(b, &next);
+		cma_block_sleep();
+	}
+	return err;
+}
+
+/* A frozen file system: write faults wait in page_mkwrite. */
+
+#define FROZEN_DIR	"/tmp/cma-frozen"
+#define FROZEN_BYTES	(32 * BLOCK_CHUNK)
+#define HUNG_TASK	"/proc/sys/kernel/hung_task_timeout_secs"
+
+static struct {
+	int loop;
+	pid_t guard;
+	char hung_task[32];
+} frozen = { .loop = -1 };
+
+static int frozen_ioctl(unsigned long cmd)
+{
+	int fd = open(FROZEN_DIR, O_RDONLY | O_DIRECTORY);
+	int ret = fd < 0 ? -1 : ioctl(fd, cmd, 0);
+
+	if (fd >= 0)
+		close(fd);
+	return ret;
+}
+
+/* Threads that wait for the thaw can't be killed: somebody must be left. */
+static pid_t start_guard(void)
+{
+	pid_t parent = getpid(), pid = fork();
+
+	if (pid)
+		return pid;
+	setsid();
+	while (getppid() == parent)
+		cma_sleep_ms(200);
+	frozen_ioctl(FITHAW);
+	_exit(0);
+}
+
+static void undo_frozen(struct cma_block *b)
+{
+	int tries;
+
+	frozen_ioctl(FITHAW);
+	if (b->fd >= 0)
+		close(b->fd);
+	b->fd = -1;
+	if (frozen.guard > 0) {
+		kill(frozen.guard, SIGKILL);
+		waitpid(frozen.guard, NULL, 0);
+	}
+	frozen.guard = 0;
+	/* Busy until the last of the writers is gone. */
+	for (tries = 0; tries < 300 && umount(FROZEN_DIR) &&
+	     errno == EBUSY; tries++)
+		cma_sleep_ms(100);
+	if (frozen.loop >= 0) {
+		ioctl(frozen.loop, LOOP_CLR_FD, 0);
+		close(frozen.loop);
+	}
+	frozen.loop = -1;
+	cma_write_text(HUNG_TASK, frozen.hung_task);
+}
+
+/* Without a journal, which is all that a small mke2fs can make. */
+static int make_ext(const char *path)
+{
+	pid_t pid = fork();
+	int status = -1;
+
+	if (!pid) {
+		execlp("mke2fs", "mke2fs", "-F", path, NULL);
+		_exit(127);
+	}
+	waitpid(pid, &status, 0);
+	return status ? -1 : 0;
+}
+
+static int loop_device(char *path, size_t size)
+{
+	int control = open("/dev/loop-control", O_RDWR);
+	int number = ioctl(control, LOOP_CTL_GET_FREE);
+	int loop, file = cma_data_file();
+
+	close(control);
+	snprintf(path, size, "/dev/loop%d", number);
+	loop = open(path, O_RDWR);
+	if (loop < 0 || file < 0 || ftruncate(file, 2 * FROZEN_BYTES) ||
+	    ioctl(loop, LOOP_SET_FD, file)) {
+		close(loop);
+		loop = -1;
+	}
+	close(file);
+	return loop;
+}
+
+static int setup_frozen(struct cma_block *b)
+{
+	char path[32];
+	static char zeros[BLOCK_CHUNK];
+	size_t at;
+
+	cma_read_text(HUNG_TASK, frozen.hung_task, sizeof(frozen.hung_task));
+	cma_write_text(HUNG_TASK, "0");
+	frozen.loop = loop_device(path, sizeof(path));
+	if (frozen.loop < 0)
+		return cma_block_failed(b, "loop device");
+	mkdir(FROZEN_DIR, 0755);
+	if (make_ext(path) || mount(path, FROZEN_DIR, "ext4", 0, NULL))
+		return cma_block_failed(b, "mke2fs and mount");
+	b->fd = open(FROZEN_DIR "/f", O_RDWR | O_CREAT, 0666);
+	for (at = 0; at < FROZEN_BYTES; at += sizeof(zeros))
+		if (write(b->fd, zeros, sizeof(zeros)) != sizeof(zeros))
+			return cma_block_failed(b, "write");
+	if (fsync(b->fd))
+		return cma_block_failed(b, "fsync");
+	frozen.guard = start_guard();
+	return 0;
+}
+
+/* Threads of this process that wait without being killable. */
+static unsigned int waiting_threads(void)
+{
+	DIR *dir = opendir("/proc/self/task");
+	unsigned int n = 0;
+	struct dirent *e;
+	char path[300], buf[256], *state;
+
+	while (dir && (e = readdir(dir))) {
+		snprintf(path, sizeof(path), "/proc/self/task/%s/stat",
+			 e->d_name);
+		if (e->d_name[0] == '.' ||
+		    cma_read_text(path, buf, sizeof(buf)) < 0)
+			continue;
+		state = strrchr(buf, ')');
+		n += state && state[1] == ' ' && state[2] == 'D';
+	}
+	if (dir)
+		closedir(dir);
+	return n;
+}
+
+static void *write_byte(void *data)
+{
+	**(char **)data = 1;
+	return NULL;
+}
+
+static bool all_wait(void *data)
+{
+	return waiting_threads() == cma_block_sleepers(data);
+}
+
+static int run_frozen(struct cma_block *b)
+{
+	static char *where[BLOCK_THREADS];
+	char *map = mmap(NULL, FROZEN_BYTES, PROT_READ | PROT_WRITE,
+			 MAP_SHARED, b->fd, 0);
+	unsigned int i, n = cma_block_sleepers(b);
+
+	if (map == MAP_FAILED || frozen_ioctl(FIFREEZE))
+		return cma_block_failed(b, "FIFREEZE");
+	for (i = 0; i < n; i++)
+		where[i] = map + FROZEN_BYTES / BLOCK_THREADS * i;
+	if (cma_block_threads(n, write_byte, where, sizeof(*where)))
+		return cma_block_failed(b, "threads");
+	cma_wait(all_wait, b, 20000);
+	for (;;) {
+		cma_block_report(b, waiting_threads() * BLOCK_PAGE);
+		cma_block_sleep();
+	}
+}
+
+const struct cma_block_kind cma_file_blocks[] = {
+	{ .name = "mkdir", .setup = setup_dirs, .run = run_dirs,
+	  .undo = undo_dirs, .most = DIRS * BLOCK_PAGE },
+	{ .name = "freeze-mkwrite", .setup = setup_frozen, .run = run_frozen,
+	  .undo = undo_frozen, .most = BLOCK_THREADS * BLOCK_THREAD,
+	  .flags = BLOCK_ROOT },
+	{ .name = NULL }
+};

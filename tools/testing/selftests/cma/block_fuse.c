@@ -1,0 +1,278 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Blockers with a FUSE server that never answers: what waits for it holds
+ * locked folios, pinned buffers, or the folios of another file.
+ *
+ * The server is a process of its own and the only one that holds the device:
+ * when it is killed, all that waits for it wakes up.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "cma_block.h"
+#include "cma_fuse.h"
+#include "cma_util.h"
+
+#define DIR_FORMAT	"/tmp/cma-fuse-%d"
+#define READERS		256
+#define WINDOW		(128 * 1024UL)	/* one readahead of FUSE */
+#define BATCH_BYTES	(31 * BLOCK_PAGE)
+
+/**
+ * struct reader - one thread that waits for the server
+ * @b: its blocker
+ * @fd: file that it reads
+ * @buf: where to
+ * @at: from where
+ * @len: how much
+ */
+struct reader {
+	struct cma_block *b;
+	int fd;
+	char *buf;
+	off_t at;
+	size_t len;
+};
+
+static struct reader readers[BLOCK_THREADS];
+static int cached_file = -1;
+
+/* Mounts are named by the process that makes them: the test. */
+
+static void mount_dir(char *dir, size_t size, pid_t pid, unsigned int number)
+{
+	snprintf(dir, size, DIR_FORMAT "-%u", pid, number);
+}
+
+static unsigned int mount_number(struct cma_block *b)
+{
+	return b->kind - cma_fuse_blocks;
+}
+
+static int setup_fuse(struct cma_block *b)
+{
+	char dir[64];
+
+	mount_dir(dir, sizeof(dir), getpid(), mount_number(b));
+	b->fd = cma_fuse_mount(dir, b->nobody ? 65534 : 0);
+	if (b->fd >= 0)
+		return 0;
+	errno = -b->fd;
+	return cma_block_failed(b, "mount of FUSE");
+}
+
+static void undo_fuse(struct cma_block *b)
+{
+	char dir[64];
+
+	if (b->fd >= 0)
+		close(b->fd);
+	b->fd = -1;
+	mount_dir(dir, sizeof(dir), getpid(), mount_number(b));
+	cma_fuse_umount(dir);
+}
+
+static __noreturn void serve(struct cma_block *b, size_t size, bool reads)
+{
+	_exit(-cma_fuse_serve(b->fd, size, reads, &b->state->count));
+}
+
+/* Starts the server, which answers READ if @reads, and opens the file. */
+static int open_fuse(struct cma_block *b, size_t size, bool reads,
+		     int flags)
+{
+	char path[80];
+	pid_t pid;
+	int fd;
+
+	pid = cma_block_fork(b);
+	if (pid < 0)
+		return pid;
+	if (!pid)
+		serve(b, size, reads);
+	close(b->fd);
+	b->fd = -1;
+	mount_dir(path, sizeof(path), getppid(), mount_number(b));
+	strcat(path, "/" CMA_FUSE_FILE);
+	fd = open(path, flags);
+	return fd < 0 ? cma_block_failed(b, "open of FUSE") : fd;
+}
+
+static bool owes_all(void *data)
+{
+	struct cma_block *b = data;
+
+	return b->state->count >= b->bytes;
+}
+
+/* @held bytes are held for each @owed bytes that the server owes. */
+static int hold_owed(struct cma_block *b, size_t held, size_t owed)
+{
+	cma_wait(owes_all, b, 10000);
+	if (!b->state->count) {
+		errno = ETIMEDOUT;
+		return cma_block_failed(b, "the server was not asked");
+	}
+	for (;;) {
+		cma_block_report(b, b->state->count / owed * held);
+		cma_block_sleep();
+	}
+}
+
+static int start_readers(struct cma_block *b, unsigned int n,
+			 void *(*work)(void *))
+{
+	if (cma_block_threads(n, work, readers, sizeof(*readers)))
+		return cma_block_failed(b, "threads");
+	return 0;
+}
+
+/* Readahead locks its folios until the server answers. */
+
+static void *read_cached(void *data)
+{
+	struct reader *r = data;
+	size_t at;
+
+	for (at = 0; at < r->len; at += WINDOW)
+		posix_fadvise(r->fd, r->at + at, WINDOW, POSIX_FADV_WILLNEED);
+	pread(r->fd, r->buf, BLOCK_PAGE, r->at);
+	return NULL;
+}
+
+static int run_read(struct cma_block *b)
+{
+	size_t each = b->bytes / READERS / WINDOW * WINDOW;
+	char *buf = cma_block_map(READERS * BLOCK_PAGE);
+	int i, err, fd;
+
+	if (!each)
+		each = WINDOW;
+	fd = open_fuse(b, READERS * each, false, O_RDONLY);
+	if (fd < 0 || !buf)
+		return fd < 0 ? fd : -ENOMEM;
+	for (i = 0; i < READERS; i++)
+		readers[i] = (struct reader) {
+			b, fd, buf + i * BLOCK_PAGE, i * each, each,
+		};
+	b->bytes = READERS * each;
+	err = start_readers(b, READERS, read_cached);
+	return err ? err : hold_owed(b, 1, 1);
+}
+
+/* Dirty pages whose writeback the server never ends. */
+
+/* Throttled sooner or later: nothing gets written. */
+static void *dirty(void *data)
+{
+	struct reader *r = data;
+	size_t at;
+
+	for (at = 0; at < r->len; at += BLOCK_PAGE) {
+		r->buf[at] = 1;
+		if ((at + BLOCK_PAGE) % WINDOW == 0)
+			sync_file_range(r->fd, 0, 0, SYNC_FILE_RANGE_WRITE);
+	}
+	return NULL;
+}
+
+static int run_write(struct cma_block *b)
+{
+	int err, fd = open_fuse(b, b->bytes, true, O_RDWR);
+	char *map;
+
+	if (fd < 0)
+		return fd;
+	map = mmap(NULL, b->bytes, PROT_WRITE, MAP_SHARED, fd, 0);
+	if (map == MAP_FAILED)
+		return cma_block_failed(b, "mmap of FUSE");
+	readers[0] = (struct reader) { b, fd, map, 0, b->bytes };
+	err = start_readers(b, 1, dirty);
+	return err ? err : hold_owed(b, 1, 1);
+}
+
+/* O_DIRECT: the buffer is pinned until the server answers. */
+
+static void *read_direct(void *data)
+{
+	struct reader *r = data;
+
+	pread(r->fd, r->buf, r->len, r->at);
+	return NULL;
+}
+
+static int run_direct(struct cma_block *b)
+{
+	unsigned int i, n = b->bytes / BLOCK_CHUNK;
+	int err, fd = open_fuse(b, b->bytes, false, O_RDONLY | O_DIRECT);
+	/* After the fork: the server has to have no part in it. */
+	char *mem = cma_block_memory(b->bytes);
+
+	if (fd < 0 || !mem || n > BLOCK_THREADS)
+		return fd < 0 ? fd : -ENOMEM;
+	for (i = 0; i < n; i++)
+		readers[i] = (struct reader) {
+			b, fd, mem + i * BLOCK_CHUNK, i * BLOCK_CHUNK,
+			BLOCK_CHUNK,
+		};
+	err = start_readers(b, n, read_direct);
+	return err ? err : hold_owed(b, 1, 1);
+}
+
+/* read() of another file into memory that the server has to provide. */
+
+static int setup_map(struct cma_block *b)
+{
+	int err = setup_fuse(b);
+
+	if (!err)
+		cached_file = cma_block_cached_file(b->bytes, false);
+	return err ? err : cached_file < 0 ? cached_file : 0;
+}
+
+static void undo_map(struct cma_block *b)
+{
+	if (cached_file >= 0)
+		close(cached_file);
+	cached_file = -1;
+	undo_fuse(b);
+}
+
+static int run_map(struct cma_block *b)
+{
+	unsigned int i, n = b->bytes / BATCH_BYTES;
+	int err, fd = open_fuse(b, n * WINDOW, false, O_RDWR);
+	char *map;
+
+	if (fd < 0)
+		return fd;
+	map = mmap(NULL, n * WINDOW, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	if (map == MAP_FAILED)
+		return cma_block_failed(b, "mmap of FUSE");
+	madvise(map, n * WINDOW, MADV_RANDOM);
+	for (i = 0; i < n; i++)
+		readers[i] = (struct reader) {
+			b, cached_file, map + i * WINDOW, i * BATCH_BYTES,
+			BATCH_BYTES,
+		};
+	b->bytes = n * BLOCK_PAGE;
+	err = start_readers(b, n, read_direct);
+	return err ? err : hold_owed(b, BATCH_BYTES, BLOCK_PAGE);
+}
+
+const struct cma_block_kind cma_fuse_blocks[] = {
+	{ .name = "odirect-fuse", .setup = setup_fuse, .run = run_direct,
+	  .undo = undo_fuse },
+	{ .name = "read-fuse-map", .setup = setup_map, .run = run_map,
+	  .undo = undo_map, .most = BLOCK_THREADS * BATCH_BYTES },
+	{ .name = "fuse-write", .setup = setup_fuse, .run = run_write,
+	  .undo = undo_fuse },
+	{ .name = "fuse-read", .setup = setup_fuse, .run = run_read,
+	  .undo = undo_fuse, .flags = BLOCK_HANGS },
+	{ .name = NULL }
+};

@@ -1,0 +1,250 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Blockers that let the kernel pin their anonymous memory: direct I/O to a
+ * device that answers late, access from another process, long-term pins.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/aio_abi.h>
+#include <stdio.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "../../../../mm/gup_test.h"
+#include "cma_block.h"
+#include "cma_util.h"
+
+/* Direct reads of a device that takes three seconds for each. */
+
+#define NULLB_NAME	"cma-null"
+#define NULLB		"/sys/kernel/config/nullb/" NULLB_NAME
+#define READ_BYTES	(256 * 1024UL)
+#define READS_MOST	4096
+#define READ_NS		3000000000ULL
+#define HALF_READ_MS	1500
+
+static int nullb_set(const char *name, const char *value)
+{
+	char path[128];
+
+	snprintf(path, sizeof(path), NULLB "/%s", name);
+	return cma_write_text(path, value);
+}
+
+static int nullb_open(void)
+{
+	int fd = open("/dev/" NULLB_NAME, O_RDONLY | O_DIRECT);
+
+	return fd < 0 ? -errno : fd;
+}
+
+static void undo_nullb(struct cma_block *b)
+{
+	if (b->fd >= 0)
+		close(b->fd);
+	b->fd = -1;
+	/* The device waits for its last requests. */
+	nullb_set("power", "0");
+	rmdir(NULLB);
+}
+
+static int setup_nullb(struct cma_block *b)
+{
+	static const char * const values[][2] = {
+		{ "size", "1024" }, { "irqmode", "2" },
+		{ "completion_nsec", "3000000000" }, { "no_sched", "1" },
+		{ "hw_queue_depth", "4096" }, { "submit_queues", "1" },
+		{ "power", "1" },
+	};
+	unsigned int i;
+	int err = 0;
+
+	if (mkdir(NULLB, 0755) && errno != EEXIST)
+		return cma_block_failed(b, "null_blk in configfs");
+	for (i = 0; i < ARRAY_SIZE(values) && !err; i++)
+		err = nullb_set(values[i][0], values[i][1]);
+	b->fd = err ? err : nullb_open();
+	if (b->fd < 0) {
+		errno = -b->fd;
+		return cma_block_failed(b, "null_blk");
+	}
+	return 0;
+}
+
+/**
+ * struct reads - asynchronous reads, each started again when it is over
+ * @ctx: AIO context
+ * @cb: one for each
+ * @since: when each began
+ * @n: how many
+ */
+struct reads {
+	aio_context_t ctx;
+	struct iocb cb[READS_MOST];
+	uint64_t since[READS_MOST];
+	unsigned int n;
+};
+
+static struct reads reads;
+
+static int submit(struct iocb *cb)
+{
+	/* Before: a call that has to wait for its turn holds nothing yet. */
+	reads.since[cb - reads.cb] = cma_now_ns();
+	return syscall(SYS_io_submit, reads.ctx, 1, &cb) == 1 ? 0 : -1;
+}
+
+static int submit_all(struct cma_block *b, char *mem)
+{
+	struct iocb *cb;
+	size_t at;
+
+	for (at = 0; at < b->bytes && reads.n < READS_MOST; at += READ_BYTES) {
+		cb = &reads.cb[reads.n++];
+		cb->aio_lio_opcode = IOCB_CMD_PREAD;
+		cb->aio_fildes = b->fd;
+		cb->aio_buf = (uintptr_t)mem + at;
+		cb->aio_nbytes = READ_BYTES;
+		cb->aio_offset = at;
+		if (submit(cb))
+			return cma_block_failed(b, "io_submit");
+	}
+	return 0;
+}
+
+/* Two read each buffer: what is younger than a read takes can't be over. */
+static size_t bytes_in_flight(void)
+{
+	uint64_t now = cma_now_ns();
+	unsigned int i, n = 0;
+
+	for (i = 0; i < reads.n; i++)
+		n += now - reads.since[i] < READ_NS;
+	return n * READ_BYTES / 2;
+}
+
+/* Waits a round's time and starts again what came back. */
+static int submit_again(void)
+{
+	static struct io_event events[READS_MOST];
+	struct timespec limit = { 0, 100000000 };
+	struct iocb *cb;
+	long i, n;
+
+	n = syscall(SYS_io_getevents, reads.ctx, 1, READS_MOST, events, &limit);
+	for (i = 0; i < n; i++) {
+		cb = (struct iocb *)(uintptr_t)events[i].obj;
+		errno = EIO;
+		if (events[i].res != (long long)READ_BYTES || submit(cb))
+			return -1;
+	}
+	return n < 0 ? -1 : 0;
+}
+
+static int run_odirect_slow(struct cma_block *b)
+{
+	char *mem = cma_block_memory(b->bytes);
+	int err;
+
+	if (!mem || syscall(SYS_io_setup, READS_MOST, &reads.ctx))
+		return cma_block_failed(b, "io_setup");
+	err = submit_all(b, mem);
+	/* One read is in its midst when the other ends and begins again. */
+	cma_sleep_ms(HALF_READ_MS);
+	if (!err)
+		err = submit_all(b, mem);
+	while (!err) {
+		cma_block_report(b, bytes_in_flight());
+		if (submit_again())
+			err = cma_block_failed(b, "io_getevents");
+	}
+	return err;
+}
+
+/* Memory of another process, read in a loop: its pages are pinned in turns. */
+
+#define PVM_READERS	8
+#define PVM_PARTS	1024
+
+/* One call for all of it: the kernel pins 1024 pages, copies, pins the next. */
+static int read_parent(struct cma_block *b, char *mem)
+{
+	static char buf[BLOCK_CHUNK];
+	static struct iovec local[PVM_PARTS];
+	struct iovec remote = { mem, b->bytes };
+	size_t i, n = b->bytes / BLOCK_CHUNK;
+	pid_t parent = getppid();
+
+	for (i = 0; i < n && i < PVM_PARTS; i++)
+		local[i] = (struct iovec) { buf, BLOCK_CHUNK };
+	while (process_vm_readv(parent, local, i, &remote, 1, 0) ==
+	       (ssize_t)b->bytes)
+		b->state->count++;
+	return cma_block_failed(b, "process_vm_readv");
+}
+
+static int run_pvm(struct cma_block *b)
+{
+	char *mem = cma_block_memory(b->bytes);
+	unsigned long long before = 0;
+	pid_t pid = 1;
+	int i;
+
+	if (!mem || madvise(mem, b->bytes, MADV_DONTFORK))
+		return cma_block_failed(b, "mmap");
+	for (i = 0; i < PVM_READERS && pid > 0; i++) {
+		pid = cma_block_fork(b);
+		if (!pid)
+			_exit(-read_parent(b, mem));
+	}
+	while (pid > 0 && !waitpid(-1, NULL, WNOHANG)) {
+		/* All of it was read again since the last look. */
+		if (b->state->count != before)
+			cma_block_report(b, cma_block_resident(mem, b->bytes));
+		before = b->state->count;
+		cma_block_sleep();
+	}
+	return -ECHILD;
+}
+
+/* Pins without an end, as drivers that map user memory take them. */
+
+static int setup_gup(struct cma_block *b)
+{
+	b->fd = open("/sys/kernel/debug/gup_test", O_RDWR);
+	return b->fd < 0 ? cma_block_failed(b, "CONFIG_GUP_TEST") : 0;
+}
+
+static int run_gup(struct cma_block *b)
+{
+	char *mem = cma_block_memory(b->bytes);
+	struct pin_longterm_test pin = {
+		.addr = (uintptr_t)mem,
+		.size = b->bytes,
+		.flags = PIN_LONGTERM_TEST_FLAG_USE_WRITE,
+	};
+
+	if (!mem)
+		return cma_block_failed(b, "mmap");
+	if (ioctl(b->fd, PIN_LONGTERM_TEST_START, &pin))
+		return cma_block_failed(b, "PIN_LONGTERM_TEST_START");
+	for (;;) {
+		cma_block_report(b, cma_block_resident(mem, b->bytes));
+		cma_block_sleep();
+	}
+}
+
+const struct cma_block_kind cma_pin_blocks[] = {
+	{ .name = "odirect-slow", .setup = setup_nullb,
+	  .run = run_odirect_slow, .undo = undo_nullb,
+	  .most = 160 * BLOCK_CHUNK },
+	{ .name = "pvm-readv", .run = run_pvm },
+	{ .name = "gup-pin", .setup = setup_gup, .run = run_gup },
+	{ .name = NULL }
+};

@@ -1,0 +1,519 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Requests while somebody holds lent memory in a way in which the base kernel
+ * can't move it. A try counts only if the area is lent and the blocker proves,
+ * just before it, that it holds what it claims; meanwhile other processes
+ * verify what they have stored in lent memory and in a file.
+ *
+ * With CMA_LEND every request has to be served, in time. For the base kernel's
+ * allocator a row is a measurement: its case is reported as skipped.
+ *
+ * Usage: blocker_test [-u] [-r REQUESTS] [-l SECONDS] [-m MIB] [-s FACTOR]
+ *                     NAME...|all-rows|everything
+ *   -u  the blocker is an ordinary user without capabilities
+ *   -r  requests of each size (5)
+ *   -l  seconds after which a request is killed, and counts as failed (10)
+ *   -m  memory that a blocker holds at most (what fits outside of the area)
+ *   -s  factor for all limits, for debug kernels (1)
+ */
+#include <signal.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "cma_block.h"
+#include "cma_load.h"
+#include "cma_util.h"
+
+#define LENT_TARGET	97	/* percent to fill the area to before a try */
+#define LENT_AT_LEAST	90	/* percent that must be lent when it begins */
+#define VERIFIED_MIB	16	/* of each load that verifies */
+#define RESERVE_MIB	80	/* what else needs memory outside of the area */
+#define BLOCK_MIB	300
+#define READY_LIMIT	300000	/* ms: 10,000 directories take long */
+#define REAP_LIMIT	5000	/* ms, then it hangs */
+#define DEADLINE_US	5000000
+#define P99_US		1000000
+#define MOST_BLOCKS	32
+#define SIZES		3
+
+/**
+ * struct answer - what a requester got
+ * @done: it has returned
+ * @error: 0 when served
+ * @intact: the block kept what was written to it
+ * @ns: how long it took, by the clock on the wall
+ */
+struct answer {
+	atomic_int done;
+	atomic_int error;
+	atomic_int intact;
+	atomic_ullong ns;
+};
+
+/**
+ * struct size_row - requests of one size
+ * @pages: the size
+ * @tries: tries that count
+ * @ok: requests served
+ * @lent_min: smallest share lent before a try, percent
+ * @held_min: least memory that the blockers held before a try
+ * @lent: to whom, before the last try
+ * @hung: a request that couldn't be killed
+ * @us: latencies
+ */
+struct size_row {
+	uint64_t pages;
+	unsigned int tries, ok;
+	double lent_min;
+	size_t held_min;
+	struct cma_test_share lent;
+	bool hung;
+	struct cma_samples us;
+};
+
+/**
+ * struct row - one case
+ * @name: as it was asked for
+ * @blocks: the blockers that run
+ * @kinds: what they do
+ * @n: how many
+ * @loads: borrowers that verify
+ * @sizes: results
+ * @bad: verifications that failed
+ * @guarded: pages that the guard had moved or copied before
+ * @skipped: tries that didn't count
+ * @restarts: how often a blocker was started again
+ */
+struct row {
+	const char *name;
+	struct cma_block blocks[MOST_BLOCKS];
+	const struct cma_block_kind *kinds[MOST_BLOCKS];
+	unsigned int n;
+	struct cma_load loads[2];
+	struct size_row sizes[SIZES];
+	int bad;
+	unsigned long long guarded;
+	unsigned int skipped, restarts;
+};
+
+static unsigned int wanted_tries = 5;
+static unsigned int request_limit_ms = 10000;
+static unsigned int slowness = 1;
+static size_t wanted_mib;
+static bool nobody;
+static struct answer *answer;
+
+static bool has_two_nodes(void)
+{
+	return !access("/sys/devices/system/node/node1", F_OK);
+}
+
+/* Why a kind can't be run here; NULL if it can. */
+static const char *unfit(const struct cma_block_kind *kind)
+{
+	if (nobody && kind->flags & BLOCK_ROOT)
+		return "needs privilege";
+	if (kind->flags & BLOCK_NODES && !has_two_nodes())
+		return "needs two memory nodes";
+	return NULL;
+}
+
+/* What fits outside of the area, and no more than is asked for. */
+static size_t bytes_for(struct row *row)
+{
+	size_t total = cma_mem_total() >> 20, most = wanted_mib;
+	struct cma_area area;
+	size_t taken = RESERVE_MIB + 2 * VERIFIED_MIB;
+
+	if (!cma_area_get(AREA_TEST, &area))
+		taken += area.count / MIB_PAGES(1);
+	if (!most)
+		most = BLOCK_MIB;
+	if (total < taken + most)
+		most = total > taken + 16 ? total - taken : 16;
+	return (most << 20) / row->n;
+}
+
+/* Life of the processes of a row. */
+
+static bool start_block(struct row *row, unsigned int i)
+{
+	return !cma_block_start(&row->blocks[i], row->kinds[i],
+				bytes_for(row), nobody) &&
+	       cma_block_ready(&row->blocks[i], READY_LIMIT);
+}
+
+static bool start_loads(struct row *row)
+{
+	static const enum cma_load_kind kinds[] = { LOAD_ANON, LOAD_FILE };
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(kinds); i++)
+		if (cma_load_start(&row->loads[i], kinds[i],
+				   VERIFIED_MIB << 20) ||
+		    !cma_load_ready(&row->loads[i], 60000))
+			return false;
+	return true;
+}
+
+/*
+ * Memory is full of page cache first: so a blocker finds no more free memory
+ * outside of the area than inside.
+ */
+static bool start_row(struct row *row)
+{
+	unsigned int i;
+
+	if (!start_loads(row))
+		return false;
+	cma_lend_out(AREA_TEST, LENT_TARGET, 60000);
+	for (i = 0; i < row->n; i++)
+		if (!start_block(row, i))
+			return false;
+	return true;
+}
+
+/* False if something can't be ended. */
+static bool stop_row(struct row *row)
+{
+	bool gone = true;
+	unsigned int i;
+	int bad;
+
+	for (i = 0; i < row->n; i++)
+		gone &= cma_block_stop(&row->blocks[i]);
+	for (i = 0; i < ARRAY_SIZE(row->loads); i++) {
+		if (!row->loads[i].state)
+			continue;
+		bad = cma_load_stop(&row->loads[i]);
+		row->bad += bad < 0 ? 0 : bad;
+		gone &= bad >= 0;
+	}
+	return gone;
+}
+
+/* A blocker that died, or lost what it held, is started again. */
+static bool blocks_hold(struct row *row)
+{
+	unsigned int i;
+
+	for (i = 0; i < row->n; i++) {
+		if (cma_block_holds(&row->blocks[i], 20000))
+			continue;
+		row->restarts++;
+		if (cma_block_stop(&row->blocks[i]))
+			start_block(row, i);
+		return false;
+	}
+	return true;
+}
+
+static bool loads_run(struct row *row)
+{
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(row->loads); i++) {
+		if (cma_load_alive(&row->loads[i]))
+			continue;
+		row->bad += row->loads[i].state->bad;
+		munmap(row->loads[i].state, 4096);
+		if (cma_load_start(&row->loads[i], row->loads[i].kind,
+				   VERIFIED_MIB << 20))
+			row->loads[i].pid = 0;
+		cma_load_ready(&row->loads[i], 60000);
+		return false;
+	}
+	return true;
+}
+
+static size_t bytes_held(struct row *row)
+{
+	size_t sum = 0;
+	unsigned int i;
+
+	for (i = 0; i < row->n; i++)
+		sum += row->blocks[i].state->held;
+	return sum;
+}
+
+/* Requests. */
+
+/* In a process of its own: the base kernel may never return. */
+static void request(uint64_t pages)
+{
+	int dev = cma_dev_open();
+	struct cma_test_alloc req;
+	uint64_t start;
+
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	start = cma_now_ns();
+	/* Ours tells in the log which page it could not get, and whose it is. */
+	answer->error = cma_request(dev, AREA_TEST, pages, 0,
+				    cma_is_lend() ? 0 : CMA_TEST_NO_WARN, &req);
+	answer->ns = cma_now_ns() - start;
+	answer->intact = answer->error ||
+			 (!cma_fill(dev, req.handle, start) &&
+			  cma_intact(dev, req.handle, start));
+	answer->done = 1;
+	_exit(0);
+}
+
+static void request_with_limit(struct row *row, struct size_row *size)
+{
+	uint64_t start = cma_now_ns();
+	pid_t pid;
+
+	*answer = (struct answer) { .intact = 1 };
+	fflush(NULL);
+	pid = fork();
+	if (!pid)
+		request(size->pages);
+	if (!cma_reap(pid, slowness * request_limit_ms, NULL)) {
+		kill(pid, SIGKILL);
+		size->hung = !cma_reap(pid, REAP_LIMIT, NULL);
+	}
+	if (!answer->done) {
+		answer->error = -ETIMEDOUT;
+		answer->ns = cma_now_ns() - start;
+	}
+	size->ok += !answer->error;
+	row->bad += !answer->intact;
+	cma_add_sample(&size->us, answer->ns);
+	if (size->hung) {
+		stop_row(row);
+		if (!cma_reap(pid, REAP_LIMIT, NULL))
+			ksft_print_msg("%s: the request is never killed\n",
+				       row->name);
+	}
+}
+
+/* False if this try can't count. */
+static bool prepare(struct row *row, struct size_row *size)
+{
+	double lent;
+	size_t held;
+
+	if (!blocks_hold(row) || !loads_run(row))
+		return false;
+	cma_lend_out(AREA_TEST, LENT_TARGET, 10000);
+	if (!blocks_hold(row) || !loads_run(row))
+		return false;
+	lent = cma_lent_percent(AREA_TEST);
+	if (lent < LENT_AT_LEAST)
+		return false;
+	held = bytes_held(row);
+	if (!size->tries || lent < size->lent_min)
+		size->lent_min = lent;
+	if (!size->tries || held < size->held_min)
+		size->held_min = held;
+	cma_share(AREA_TEST, &size->lent);
+	size->tries++;
+	return true;
+}
+
+static bool run_size(struct row *row, struct size_row *size)
+{
+	unsigned int i;
+
+	for (i = 0; i < 3 * wanted_tries + 5; i++) {
+		if (size->tries == wanted_tries)
+			break;
+		if (!prepare(row, size)) {
+			row->skipped++;
+			continue;
+		}
+		request_with_limit(row, size);
+		if (size->hung)
+			return false;
+	}
+	return size->tries == wanted_tries;
+}
+
+/* Rows. */
+
+static void print_size(struct row *row, struct size_row *size)
+{
+	ksft_print_msg("row blocker=%s user=%s pages=%llu tries=%u ok=%u",
+		       row->name, nobody ? "nobody" : "root",
+		       (unsigned long long)size->pages, size->tries, size->ok);
+	printf(" hung=%d lent_min=%.1f held_mib=%.1f", size->hung,
+	       size->lent_min, size->held_min / 1048576.0);
+	printf(" anon=%llu shmem=%llu file=%llu other=%llu",
+	       size->lent.anon, size->lent.shmem, size->lent.file,
+	       size->lent.other);
+	cma_print_us(&size->us);
+}
+
+/* Pages that were about to be held in the area, and are not. */
+static unsigned long long guarded(void)
+{
+	if (!cma_is_lend())
+		return 0;
+	return cma_sysfs(AREA_TEST, "guard_pages_moved") +
+	       cma_sysfs(AREA_TEST, "guard_pages_copied");
+}
+
+static bool size_is_served(struct size_row *size)
+{
+	return size->tries == wanted_tries && size->ok == size->tries &&
+	       cma_percentile_us(&size->us, 99) < slowness * P99_US &&
+	       cma_percentile_us(&size->us, 100) < slowness * DEADLINE_US;
+}
+
+static void judge(struct row *row, bool counts)
+{
+	bool ok = counts && !row->bad;
+	unsigned int i;
+
+	for (i = 0; i < SIZES; i++)
+		ok &= size_is_served(&row->sizes[i]);
+	ksft_print_msg("%s: %u tries don't count, %u restarts, %d damaged, %llu pages guarded\n",
+		       row->name, row->skipped, row->restarts, row->bad,
+		       guarded() - row->guarded);
+	if (!counts)
+		ksft_test_result_fail("%s: too few tries count\n", row->name);
+	else if (row->bad)
+		ksft_test_result_fail("%s: damaged data\n", row->name);
+	else if (cma_is_lend())
+		ksft_test_result(ok, "%s\n", row->name);
+	else
+		ksft_test_result_skip("%s: measured only\n", row->name);
+}
+
+/*
+ * In the kernel's log: what it reports has to be put down to a row, and of a
+ * guest that doesn't come to its end this is what remains.
+ */
+static void log_step(struct row *row, const char *step)
+{
+	char text[160];
+
+	snprintf(text, sizeof(text), "blocker_test: %s %s", row->name, step);
+	cma_write_text("/dev/kmsg", text);
+}
+
+static void log_size(struct row *row, struct size_row *size)
+{
+	char text[80];
+
+	snprintf(text, sizeof(text), "%llu pages: %u of %u, max %.0f us",
+		 (unsigned long long)size->pages, size->ok, size->tries,
+		 cma_percentile_us(&size->us, 100));
+	log_step(row, text);
+}
+
+static void run_row(struct row *row)
+{
+	struct cma_area area;
+	bool counts, hung = false;
+	unsigned int i;
+
+	log_step(row, "begins");
+	cma_area_get(AREA_TEST, &area);
+	row->sizes[0].pages = 1;
+	row->sizes[1].pages = MIB_PAGES(16);
+	row->sizes[2].pages = area.count / 2;
+	row->guarded = guarded();
+	counts = start_row(row);
+	for (i = 0; i < SIZES && counts && !hung; i++) {
+		counts = run_size(row, &row->sizes[i]);
+		hung = row->sizes[i].hung;
+		print_size(row, &row->sizes[i]);
+		log_size(row, &row->sizes[i]);
+	}
+	if (!hung)
+		hung = !stop_row(row);
+	log_step(row, "is stopped");
+	judge(row, counts || (hung && !cma_is_lend()));
+	for (i = 0; i < SIZES; i++)
+		free(row->sizes[i].us.v);
+}
+
+static void run_named(const char *name, const struct cma_block_kind *kind)
+{
+	const char *why = unfit(kind);
+	struct row row = { .name = name, .kinds = { kind }, .n = 1 };
+
+	if (why)
+		ksft_test_result_skip("%s: %s\n", name, why);
+	else
+		run_row(&row);
+}
+
+static void run_everything(void)
+{
+	struct row row = { .name = "everything" };
+	const struct cma_block_kind *kind;
+	unsigned int i;
+
+	for (i = 0; (kind = cma_block_at(i)) && row.n < MOST_BLOCKS; i++) {
+		if (unfit(kind) || kind->flags & BLOCK_ALONE)
+			continue;
+		if (kind->flags & BLOCK_HANGS && !cma_is_lend())
+			continue;
+		row.kinds[row.n++] = kind;
+	}
+	run_row(&row);
+}
+
+static unsigned int count_kinds(void)
+{
+	unsigned int n = 0;
+
+	while (cma_block_at(n))
+		n++;
+	return n;
+}
+
+static void run_word(const char *word)
+{
+	const struct cma_block_kind *kind = cma_block_find(word);
+	unsigned int i;
+
+	if (!strcmp(word, "everything")) {
+		run_everything();
+	} else if (!strcmp(word, "all-rows")) {
+		for (i = 0; (kind = cma_block_at(i)); i++)
+			run_named(kind->name, kind);
+	} else if (kind) {
+		run_named(word, kind);
+	} else {
+		ksft_test_result_fail("%s: no such blocker\n", word);
+	}
+}
+
+int main(int argc, char **argv)
+{
+	unsigned int plan = 0;
+	int i, option;
+
+	while ((option = getopt(argc, argv, "ur:l:m:s:")) != -1) {
+		if (option == 'u')
+			nobody = true;
+		else if (option == 'r')
+			wanted_tries = atoi(optarg);
+		else if (option == 'l')
+			request_limit_ms = 1000 * atoi(optarg);
+		else if (option == 'm')
+			wanted_mib = atoi(optarg);
+		else if (option == 's')
+			slowness = atoi(optarg);
+		else
+			return KSFT_FAIL;
+	}
+	for (i = optind; i < argc; i++)
+		plan += strcmp(argv[i], "all-rows") ? 1 : count_kinds();
+	cma_start(plan);
+	answer = mmap(NULL, 4096, PROT_READ | PROT_WRITE,
+		      MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (answer == MAP_FAILED)
+		ksft_exit_fail_perror("mmap");
+	cma_write_text("/proc/self/oom_score_adj", "-1000");
+	cma_block_settings(false);
+	for (i = optind; i < argc; i++)
+		run_word(argv[i]);
+	cma_block_settings(true);
+	ksft_finished();
+}
