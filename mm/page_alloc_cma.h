@@ -405,6 +405,15 @@ static __always_inline bool cma_refuses(const struct page *page,
 }
 
 /*
+ * Hook in __get_user_pages(): one test for what is nearly always true, before
+ * those for the kinds of errors, pays for the hooks in follow_page_mask().
+ */
+static __always_inline bool cma_gup_found(const struct page *page)
+{
+	return likely(!IS_ERR_OR_NULL(page));
+}
+
+/*
  * Hook in __get_user_pages(), where @page is an error: true if the page was
  * refused and is to be looked up again; else @page says how to go on.
  */
@@ -420,8 +429,9 @@ static inline bool cma_guard_gup(struct page **page, struct vm_area_struct *vma,
 static inline void cma_note_lent(struct address_space *mapping,
 				 const struct folio *folio)
 {
-	if (static_branch_unlikely(&cma_active_key) &&
-	    !test_bit(AS_CMA_LENT, &mapping->flags) && cma_is_lent(&folio->page))
+	if (cma_within_bounds(&folio->page) &&
+	    !test_bit(AS_CMA_LENT, &mapping->flags) &&
+	    __cma_is_lent(&folio->page))
 		set_bit(AS_CMA_LENT, &mapping->flags);
 }
 
@@ -578,6 +588,11 @@ static inline bool cma_is_lent(const struct page *page)
 }
 
 static inline bool cma_refuses(const struct page *page, unsigned int foll_flags)
+{
+	return false;
+}
+
+static inline bool cma_gup_found(const struct page *page)
 {
 	return false;
 }
