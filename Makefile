@@ -17,6 +17,7 @@ help:
 	@echo 'make run      a camera streams under memory pressure, both allocators'
 	@echo 'make blockers requests while memory is held so that it cannot move'
 	@echo 'make check    every test; the last line tells how many passed'
+	@echo 'make overhead what everybody else pays: instructions, both allocators'
 	@echo 'make soak     the long tests'
 	@echo "make regress  the base kernel's own mm tests, both allocators"
 	@echo 'make shell    a prompt in a VM of the kernel named below (Ctrl-a x ends it)'
@@ -48,6 +49,9 @@ blockers:
 check:
 	@scripts/check
 
+overhead:
+	@scripts/overhead
+
 soak:
 	@SOAK=1 scripts/check
 
@@ -61,4 +65,4 @@ shell: kernel
 clean:
 	@rm -rf out
 
-.PHONY: help setup kernel run blockers check soak regress shell clean
+.PHONY: help setup kernel run blockers overhead check soak regress shell clean
