@@ -118,8 +118,6 @@ static struct page *cma_collect_mapped(struct vm_area_struct *vma,
 		folio = folio_walk_start(&fw, vma, addr, 0);
 		if (!folio)
 			continue;
-		/* For sparse: folio_walk_start() does not say that it locks. */
-		__acquire(fw.ptl);
 		if (fw.level != FW_LEVEL_PTE)
 			pages = folio_nr_pages(folio) -
 				folio_page_idx(folio, fw.page);

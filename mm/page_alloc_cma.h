@@ -410,7 +410,7 @@ static __always_inline bool cma_refuses(const struct page *page,
  */
 static __always_inline bool cma_gup_found(const struct page *page)
 {
-	return likely(!IS_ERR_OR_NULL(page));
+	return !IS_ERR_OR_NULL(page);
 }
 
 /*
