@@ -96,7 +96,7 @@ static int run_dirs(struct cma_block *b)
 
 /* A frozen file system: write faults wait in page_mkwrite. */
 
-#define FROZEN_DIR	"/tmp/cma-frozen"
+#define FROZEN_DIR	P_tmpdir "/cma-frozen"
 #define FROZEN_BYTES	(32 * BLOCK_CHUNK)
 #define HUNG_TASK	"/proc/sys/kernel/hung_task_timeout_secs"
 

@@ -18,7 +18,7 @@
 #include "cma_fuse.h"
 #include "cma_util.h"
 
-#define DIR_FORMAT	"/tmp/cma-fuse-%d"
+#define DIR_FORMAT	P_tmpdir "/cma-fuse-%d"
 #define READERS		256
 #define WINDOW		(128 * 1024UL)	/* one readahead of FUSE */
 #define BATCH_BYTES	(31 * BLOCK_PAGE)
