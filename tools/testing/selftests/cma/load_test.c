@@ -95,15 +95,18 @@ static void five_in_parallel(struct table *t)
 	}
 }
 
-/* Refills what the last try emptied; false if this try can't count. */
+/*
+ * Refills what the last try emptied; false if this try can't count. The refill
+ * comes last: a load that frees what it borrowed leaves a share that depends on
+ * the instant, and a try wants the most there is.
+ */
 static bool prepare(struct table *t, struct cma_load *load)
 {
 	double lent;
 
-	cma_lend_out(AREA_TEST, LENT_TARGET, 30000);
 	if (!cma_load_moves(load, 60000))
 		return false;
-	lent = cma_lent_percent(AREA_TEST);
+	lent = cma_lend_out(AREA_TEST, LENT_TARGET, 30000);
 	if (lent < LENT_AT_LEAST)
 		return false;
 	t->tries++;
