@@ -499,6 +499,19 @@ static inline void cma_guard_mkwrite_done(struct vm_fault *vmf,
 }
 
 /*
+ * Hook in wp_page_shared(), before the writer may be throttled: true if the
+ * reference to the folio is gone.  It is locked, so as long as it has a mapping
+ * the page cache keeps it.
+ */
+static inline bool cma_guard_dirty(struct folio *folio)
+{
+	if (!cma_is_lent(&folio->page) || !folio->mapping)
+		return false;
+	folio_put(folio);
+	return true;
+}
+
+/*
  * Hook in do_pages_move(): is the folio that was queued last a loan?  Then it is
  * to be moved now, before the others.
  */
@@ -647,6 +660,11 @@ static inline bool cma_guard_mkwrite(struct vm_fault *vmf, struct folio *folio)
 static inline void cma_guard_mkwrite_done(struct vm_fault *vmf,
 					  struct folio *folio)
 {
+}
+
+static inline bool cma_guard_dirty(struct folio *folio)
+{
+	return false;
 }
 
 static inline bool cma_lent_comes_first(struct list_head *folios)

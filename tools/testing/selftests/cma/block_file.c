@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Blockers that use an ext4 file system itself: its buffers, and writers that
- * wait until a frozen one is thawed.
+ * Blockers that use an ext4 file system itself: its buffers, writers that wait
+ * until a frozen one is thawed, and writers that are faster than their disk.
  */
 #define _GNU_SOURCE
 #include <dirent.h>
@@ -21,6 +21,7 @@
 
 #include "cma_block.h"
 #include "cma_load.h"
+#include "cma_nullb.h"
 #include "cma_util.h"
 
 /* Directories: each block of metadata is a buffer head's page. */
@@ -264,11 +265,108 @@ static int run_frozen(struct cma_block *b)
 	}
 }
 
+/* A slow disk: who writes to its page cache by a mapping is made to wait. */
+
+#define SLOW_DIR	P_tmpdir "/cma-slow"
+#define SLOW_BYTES	(32 * BLOCK_CHUNK)
+#define SLOW_THREADS	512U
+#define SLOW_PART	(SLOW_BYTES / SLOW_THREADS)
+
+/* How much may be dirty; of each pair, one setting clears the other. */
+static struct {
+	const char *path;
+	const char *value;
+	const char *other;
+	char old[32];
+} dirty[] = {
+	{ "/proc/sys/vm/dirty_bytes", "524288",
+	  "/proc/sys/vm/dirty_ratio", "" },
+	{ "/proc/sys/vm/dirty_background_bytes", "262144",
+	  "/proc/sys/vm/dirty_background_ratio", "" },
+};
+
+static void undo_throttled(struct cma_block *b)
+{
+	unsigned int i;
+	int tries;
+
+	for (i = 0; i < 2; i++)
+		cma_write_text(dirty[i].other, dirty[i].old);
+	if (b->fd >= 0)
+		close(b->fd);
+	b->fd = -1;
+	for (tries = 0; tries < 300 && umount(SLOW_DIR) && errno == EBUSY;
+	     tries++)
+		cma_sleep_ms(100);
+	cma_nullb_remove();
+}
+
+static int setup_throttled(struct cma_block *b)
+{
+	static const char * const values[][2] = {
+		{ "size", "64" }, { "memory_backed", "1" }, { "mbps", "2" },
+		{ "max_sectors", "64" },
+		{ NULL, NULL }
+	};
+	unsigned int i;
+
+	for (i = 0; i < 2; i++) {
+		cma_read_text(dirty[i].other, dirty[i].old,
+			      sizeof(dirty[i].old));
+		cma_write_text(dirty[i].path, dirty[i].value);
+	}
+	mkdir(SLOW_DIR, 0755);
+	if (cma_nullb_make(values) || make_ext(CMA_NULLB) ||
+	    mount(CMA_NULLB, SLOW_DIR, "ext4", 0, NULL))
+		return cma_block_failed(b, "null_blk, mke2fs and mount");
+	b->fd = open(SLOW_DIR "/f", O_RDWR | O_CREAT, 0666);
+	if (b->fd < 0 || ftruncate(b->fd, SLOW_BYTES))
+		return cma_block_failed(b, "file");
+	return 0;
+}
+
+/* Over and over: a page that was written back is read-only again. */
+static void *write_part(void *data)
+{
+	volatile char *part = *(char **)data;
+	size_t at;
+
+	for (;;)
+		for (at = 0; at < SLOW_PART; at += BLOCK_PAGE)
+			part[at]++;
+	return NULL;
+}
+
+static int run_throttled(struct cma_block *b)
+{
+	static char *where[SLOW_THREADS];
+	char *map = mmap(NULL, SLOW_BYTES, PROT_READ | PROT_WRITE,
+			 MAP_SHARED, b->fd, 0);
+	unsigned int i;
+
+	if (map == MAP_FAILED)
+		return cma_block_failed(b, "mmap");
+	for (i = 0; i < SLOW_THREADS; i++)
+		where[i] = map + SLOW_PART * i;
+	if (cma_block_threads(SLOW_THREADS, write_part, where, sizeof(*where)))
+		return cma_block_failed(b, "threads");
+	/* Until each has written its part once, and is in its second round. */
+	while (cma_block_resident(map, SLOW_BYTES) < SLOW_BYTES)
+		cma_block_sleep();
+	for (;;) {
+		cma_block_report(b, waiting_threads() * BLOCK_PAGE);
+		cma_block_sleep();
+	}
+}
+
 const struct cma_block_kind cma_file_blocks[] = {
 	{ .name = "mkdir", .setup = setup_dirs, .run = run_dirs,
 	  .undo = undo_dirs, .most = DIRS * BLOCK_PAGE },
 	{ .name = "freeze-mkwrite", .setup = setup_frozen, .run = run_frozen,
 	  .undo = undo_frozen, .most = BLOCK_THREADS * BLOCK_THREAD,
 	  .flags = BLOCK_ROOT },
+	{ .name = "throttle-mkwrite", .setup = setup_throttled,
+	  .run = run_throttled, .undo = undo_throttled, .most = SLOW_BYTES,
+	  .flags = BLOCK_ALONE },
 	{ .name = NULL }
 };

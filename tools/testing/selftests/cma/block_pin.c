@@ -10,7 +10,6 @@
 #include <stdio.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
@@ -18,63 +17,38 @@
 
 #include "../../../../mm/gup_test.h"
 #include "cma_block.h"
+#include "cma_nullb.h"
 #include "cma_util.h"
 
 /* Direct reads of a device that takes three seconds for each. */
 
-#define NULLB_NAME	"cma-null"
-#define NULLB		"/sys/kernel/config/nullb/" NULLB_NAME
 #define READ_BYTES	(256 * 1024UL)
 #define READS_MOST	4096
 #define READ_NS		3000000000ULL
 #define HALF_READ_MS	1500
 
-static int nullb_set(const char *name, const char *value)
-{
-	char path[128];
-
-	snprintf(path, sizeof(path), NULLB "/%s", name);
-	return cma_write_text(path, value);
-}
-
-static int nullb_open(void)
-{
-	int fd = open("/dev/" NULLB_NAME, O_RDONLY | O_DIRECT);
-
-	return fd < 0 ? -errno : fd;
-}
-
-static void undo_nullb(struct cma_block *b)
+static void undo_slow(struct cma_block *b)
 {
 	if (b->fd >= 0)
 		close(b->fd);
 	b->fd = -1;
 	/* The device waits for its last requests. */
-	nullb_set("power", "0");
-	rmdir(NULLB);
+	cma_nullb_remove();
 }
 
-static int setup_nullb(struct cma_block *b)
+static int setup_slow(struct cma_block *b)
 {
 	static const char * const values[][2] = {
 		{ "size", "1024" }, { "irqmode", "2" },
 		{ "completion_nsec", "3000000000" }, { "no_sched", "1" },
 		{ "hw_queue_depth", "4096" }, { "submit_queues", "1" },
-		{ "power", "1" },
+		{ NULL, NULL }
 	};
-	unsigned int i;
-	int err = 0;
 
-	if (mkdir(NULLB, 0755) && errno != EEXIST)
+	if (cma_nullb_make(values))
 		return cma_block_failed(b, "null_blk in configfs");
-	for (i = 0; i < ARRAY_SIZE(values) && !err; i++)
-		err = nullb_set(values[i][0], values[i][1]);
-	b->fd = err ? err : nullb_open();
-	if (b->fd < 0) {
-		errno = -b->fd;
-		return cma_block_failed(b, "null_blk");
-	}
-	return 0;
+	b->fd = open(CMA_NULLB, O_RDONLY | O_DIRECT);
+	return b->fd < 0 ? cma_block_failed(b, "null_blk") : 0;
 }
 
 /**
@@ -169,7 +143,7 @@ static int run_odirect_slow(struct cma_block *b)
 
 /* Memory of another process, read in a loop: its pages are pinned in turns. */
 
-#define PVM_READERS	8
+#define PVM_READERS	24
 #define PVM_PARTS	1024
 
 /* One call for all of it: the kernel pins 1024 pages, copies, pins the next. */
@@ -241,9 +215,8 @@ static int run_gup(struct cma_block *b)
 }
 
 const struct cma_block_kind cma_pin_blocks[] = {
-	{ .name = "odirect-slow", .setup = setup_nullb,
-	  .run = run_odirect_slow, .undo = undo_nullb,
-	  .most = 160 * BLOCK_CHUNK },
+	{ .name = "odirect-slow", .setup = setup_slow,
+	  .run = run_odirect_slow, .undo = undo_slow },
 	{ .name = "pvm-readv", .run = run_pvm },
 	{ .name = "gup-pin", .setup = setup_gup, .run = run_gup },
 	{ .name = NULL }

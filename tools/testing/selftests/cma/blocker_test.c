@@ -9,12 +9,16 @@
  * allocator a row is a measurement: its case is reported as skipped.
  *
  * Usage: blocker_test [-u] [-r REQUESTS] [-l SECONDS] [-m MIB] [-s FACTOR]
+ *                     [-k requester|borrower] [-f PERCENT]
  *                     NAME...|all-rows|everything
  *   -u  the blocker is an ordinary user without capabilities
  *   -r  requests of each size (5)
  *   -l  seconds after which a request is killed, and counts as failed (10)
  *   -m  memory that a blocker holds at most (what fits outside of the area)
  *   -s  factor for all limits, for debug kernels (1)
+ *   -k  kill the requester, or everybody who borrows or blocks, in the midst of
+ *       each request: it ends soon, and the area has lost nothing
+ *   -f  so many percent of the guard's allocations fail
  */
 #include <signal.h>
 #include <sys/mman.h>
@@ -23,6 +27,7 @@
 #include <unistd.h>
 
 #include "cma_block.h"
+#include "cma_inject.h"
 #include "cma_load.h"
 #include "cma_util.h"
 
@@ -35,6 +40,7 @@
 #define REAP_LIMIT	5000	/* ms, then it hangs */
 #define DEADLINE_US	5000000
 #define P99_US		1000000
+#define KILL_WITHIN_US	30000	/* after the request began */
 #define MOST_BLOCKS	32
 #define SIZES		3
 
@@ -98,7 +104,12 @@ struct row {
 	unsigned int skipped, restarts;
 };
 
+/* Whom -k names. */
+enum victim { NO_VICTIM, REQUESTER, BORROWER };
+
+static enum victim victim;
 static unsigned int wanted_tries = 5;
+static unsigned int fail_percent;
 static unsigned int request_limit_ms = 10000;
 static unsigned int slowness = 1;
 static size_t wanted_mib;
@@ -195,37 +206,58 @@ static bool stop_row(struct row *row)
 }
 
 /* A blocker that died, or lost what it held, is started again. */
+static void restart_block(struct row *row, unsigned int i)
+{
+	row->restarts++;
+	if (cma_block_stop(&row->blocks[i]))
+		start_block(row, i);
+}
+
 static bool blocks_hold(struct row *row)
 {
 	unsigned int i;
 
 	for (i = 0; i < row->n; i++) {
-		if (cma_block_holds(&row->blocks[i], 20000))
+		if (cma_block_holds(&row->blocks[i], slowness * 20000))
 			continue;
-		row->restarts++;
-		if (cma_block_stop(&row->blocks[i]))
-			start_block(row, i);
+		restart_block(row, i);
 		return false;
 	}
 	return true;
 }
 
-static bool loads_run(struct row *row)
+static void restart_load(struct row *row, unsigned int i)
+{
+	row->bad += row->loads[i].state->bad;
+	munmap(row->loads[i].state, 4096);
+	if (cma_load_start(&row->loads[i], row->loads[i].kind,
+			   VERIFIED_MIB << 20))
+		row->loads[i].pid = 0;
+	cma_load_ready(&row->loads[i], 60000);
+}
+
+static bool all_live(struct row *row)
+{
+	bool all = true;
+	unsigned int i;
+
+	for (i = 0; i < row->n; i++)
+		all &= cma_block_alive(&row->blocks[i]);
+	for (i = 0; i < ARRAY_SIZE(row->loads); i++)
+		all &= cma_load_alive(&row->loads[i]);
+	return all;
+}
+
+static void revive(struct row *row)
 {
 	unsigned int i;
 
-	for (i = 0; i < ARRAY_SIZE(row->loads); i++) {
-		if (cma_load_alive(&row->loads[i]))
-			continue;
-		row->bad += row->loads[i].state->bad;
-		munmap(row->loads[i].state, 4096);
-		if (cma_load_start(&row->loads[i], row->loads[i].kind,
-				   VERIFIED_MIB << 20))
-			row->loads[i].pid = 0;
-		cma_load_ready(&row->loads[i], 60000);
-		return false;
-	}
-	return true;
+	for (i = 0; i < row->n; i++)
+		if (!cma_block_alive(&row->blocks[i]))
+			restart_block(row, i);
+	for (i = 0; i < ARRAY_SIZE(row->loads); i++)
+		if (!cma_load_alive(&row->loads[i]))
+			restart_load(row, i);
 }
 
 static size_t bytes_held(struct row *row)
@@ -260,6 +292,48 @@ static void request(uint64_t pages)
 	_exit(0);
 }
 
+static void kill_borrowers(struct row *row)
+{
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(row->loads); i++) {
+		if (row->loads[i].pid <= 0)
+			continue;
+		kill(row->loads[i].pid, SIGKILL);
+		cma_reap(row->loads[i].pid, REAP_LIMIT, NULL);
+		row->loads[i].pid = 0;
+	}
+	for (i = 0; i < row->n; i++)
+		if (!cma_block_stop(&row->blocks[i]))
+			ksft_print_msg("%s: can't be ended\n", row->name);
+}
+
+/* At another moment each time. */
+static void kill_somebody(struct row *row, pid_t requester)
+{
+	static uint64_t random = 1;
+
+	if (victim == NO_VICTIM)
+		return;
+	usleep(cma_random(&random) % (slowness * KILL_WITHIN_US));
+	if (victim == REQUESTER)
+		kill(requester, SIGKILL);
+	else
+		kill_borrowers(row);
+}
+
+static bool nothing_held(void *area)
+{
+	return !cma_debugfs(area, "used");
+}
+
+/* What a killed requester leaves behind: nothing, after a moment. */
+static int lost_pages(void)
+{
+	return cma_wait(nothing_held, AREA_TEST, slowness * REAP_LIMIT) ?
+		0 : -EBUSY;
+}
+
 static void request_with_limit(struct row *row, struct size_row *size)
 {
 	uint64_t start = cma_now_ns();
@@ -270,12 +344,15 @@ static void request_with_limit(struct row *row, struct size_row *size)
 	pid = fork();
 	if (!pid)
 		request(size->pages);
+	kill_somebody(row, pid);
 	if (!cma_reap(pid, slowness * request_limit_ms, NULL)) {
 		kill(pid, SIGKILL);
 		size->hung = !cma_reap(pid, REAP_LIMIT, NULL);
 	}
 	if (!answer->done) {
 		answer->error = -ETIMEDOUT;
+		if (victim == REQUESTER && !size->hung)
+			answer->error = lost_pages();
 		answer->ns = cma_now_ns() - start;
 	}
 	size->ok += !answer->error;
@@ -295,10 +372,9 @@ static bool prepare(struct row *row, struct size_row *size)
 	double lent;
 	size_t held;
 
-	if (!blocks_hold(row) || !loads_run(row))
-		return false;
+	revive(row);
 	cma_lend_out(AREA_TEST, LENT_TARGET, 10000);
-	if (!blocks_hold(row) || !loads_run(row))
+	if (!blocks_hold(row) || !all_live(row))
 		return false;
 	lent = cma_lent_percent(AREA_TEST);
 	if (lent < LENT_AT_LEAST)
@@ -355,10 +431,13 @@ static unsigned long long guarded(void)
 	       cma_sysfs(AREA_TEST, "guard_pages_copied");
 }
 
+/* Processes that die in the midst of it cost a request time, too. */
 static bool size_is_served(struct size_row *size)
 {
+	unsigned int p99 = victim == NO_VICTIM ? P99_US : DEADLINE_US;
+
 	return size->tries == wanted_tries && size->ok == size->tries &&
-	       cma_percentile_us(&size->us, 99) < slowness * P99_US &&
+	       cma_percentile_us(&size->us, 99) < slowness * p99 &&
 	       cma_percentile_us(&size->us, 100) < slowness * DEADLINE_US;
 }
 
@@ -484,12 +563,11 @@ static void run_word(const char *word)
 	}
 }
 
-int main(int argc, char **argv)
+static int parse_options(int argc, char **argv)
 {
-	unsigned int plan = 0;
-	int i, option;
+	int option;
 
-	while ((option = getopt(argc, argv, "ur:l:m:s:")) != -1) {
+	while ((option = getopt(argc, argv, "ur:l:m:s:k:f:")) != -1) {
 		if (option == 'u')
 			nobody = true;
 		else if (option == 'r')
@@ -500,9 +578,25 @@ int main(int argc, char **argv)
 			wanted_mib = atoi(optarg);
 		else if (option == 's')
 			slowness = atoi(optarg);
+		else if (option == 'f')
+			fail_percent = atoi(optarg);
+		else if (option == 'k' && !strcmp(optarg, "requester"))
+			victim = REQUESTER;
+		else if (option == 'k' && !strcmp(optarg, "borrower"))
+			victim = BORROWER;
 		else
-			return KSFT_FAIL;
+			return -EINVAL;
 	}
+	return 0;
+}
+
+int main(int argc, char **argv)
+{
+	unsigned int plan = 0;
+	int i;
+
+	if (parse_options(argc, argv))
+		return KSFT_FAIL;
 	for (i = optind; i < argc; i++)
 		plan += strcmp(argv[i], "all-rows") ? 1 : count_kinds();
 	cma_start(plan);
@@ -512,8 +606,12 @@ int main(int argc, char **argv)
 		ksft_exit_fail_perror("mmap");
 	cma_write_text("/proc/self/oom_score_adj", "-1000");
 	cma_block_settings(false);
+	if (fail_percent &&
+	    cma_inject_below(CMA_INJECT_GUARD, fail_percent))
+		ksft_exit_skip("no fault injection by stack trace\n");
 	for (i = optind; i < argc; i++)
 		run_word(argv[i]);
 	cma_block_settings(true);
+	cma_inject_stop();
 	ksft_finished();
 }

@@ -17,11 +17,12 @@
 #include <unistd.h>
 
 #include "cma_block.h"
+#include "cma_inject.h"
 #include "cma_load.h"
 #include "cma_util.h"
 
 #define NOBODY		65534
-#define ROUND_MS	100
+#define ROUND_MS	50
 #define STACK		16384
 
 static const struct cma_block_kind * const families[] = {
@@ -249,6 +250,8 @@ static void run_block(struct cma_block *b, pid_t parent)
 	setpgid(0, 0);
 	cma_write_text("/proc/self/oom_score_adj", "1000");
 	raise_limits();
+	/* Only where a test asks for failures. */
+	cma_inject_me();
 	if (b->nobody)
 		err = become_nobody();
 	/* Changing the user forgets this. */

@@ -1,0 +1,266 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * A guard that finds no memory to move a loan to: whoever wants to hold it
+ * waits, and can be killed, or gets a copy; nobody gets the loan.
+ *
+ * Memory is short by fault injection where that has to last, and in earnest
+ * once. Usage: guard_test
+ */
+#define _GNU_SOURCE
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/uio.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "cma_block.h"
+#include "cma_inject.h"
+#include "cma_load.h"
+#include "cma_util.h"
+
+#define BLOCK_BYTES	(96UL << 20)
+#define HOLDS_LIMIT_MS	120000
+#define WAITS_MS	3000
+#define DEATH_LIMIT_MS	30000
+#define LATE_BYTES	(64UL << 20)
+#define HOG_SPARES	(12UL << 20)
+
+static struct cma_block block;
+
+/* Only the first case of a boot may find that injection isn't there. */
+static bool start_short(const char *name, unsigned int percent)
+{
+	cma_block_stop(&block);
+	if (cma_inject_below(CMA_INJECT_GUARD, percent))
+		return false;
+	cma_lend_out(AREA_TEST, 97, 60000);
+	cma_expect(!cma_block_start(&block, cma_block_find(name), BLOCK_BYTES,
+				    false), "%s does not start", name);
+	return true;
+}
+
+static unsigned long long hits(void)
+{
+	return cma_sysfs(AREA_TEST, "guard_hits");
+}
+
+static unsigned long long copied(void)
+{
+	return cma_sysfs(AREA_TEST, "guard_pages_copied");
+}
+
+static void expect_served(uint64_t pages)
+{
+	struct cma_test_alloc req;
+	int err = cma_request(cma_dev, AREA_TEST, pages, 0, 0, &req);
+
+	cma_expect(!err, "%llu pages: %s", (unsigned long long)pages,
+		   strerror(-err));
+	cma_give(req.handle);
+}
+
+static bool met_a_loan(void *before)
+{
+	return hits() > *(unsigned long long *)before ||
+	       !cma_block_alive(&block);
+}
+
+static void expect_waiting(unsigned long long before)
+{
+	cma_expect(cma_wait(met_a_loan, &before, HOLDS_LIMIT_MS),
+		   "%s never met a loan", block.kind->name);
+	cma_expect(!cma_block_ready(&block, WAITS_MS),
+		   "%s holds a loan", block.kind->name);
+	cma_expect(cma_block_alive(&block), "%s died", block.kind->name);
+}
+
+static void expect_death(void)
+{
+	uint64_t start = cma_now_ns(), ms;
+
+	cma_expect(cma_block_stop(&block), "can't be killed");
+	ms = (cma_now_ns() - start) / 1000000;
+	cma_expect(ms < DEATH_LIMIT_MS, "died after %llu ms",
+		   (unsigned long long)ms);
+}
+
+static int gup_waits(void)
+{
+	static const char * const names[] = { "vmsplice", "gup-pin" };
+	unsigned long long before;
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(names); i++) {
+		before = hits();
+		if (!start_short(names[i], 100))
+			return KSFT_SKIP;
+		expect_waiting(before);
+		expect_death();
+		expect_served(MIB_PAGES(64));
+	}
+	return KSFT_PASS;
+}
+
+static int gup_goes_on(void)
+{
+	unsigned long long before = hits();
+
+	if (!start_short("vmsplice", 100))
+		return KSFT_SKIP;
+	expect_waiting(before);
+	cma_inject_stop();
+	cma_expect(cma_block_ready(&block, HOLDS_LIMIT_MS), "not ready");
+	expect_served(MIB_PAGES(64));
+	expect_death();
+	return KSFT_PASS;
+}
+
+static int splice_copies(void)
+{
+	static const char * const names[] = { "splice-file", "splice-tmpfs" };
+	unsigned long long before;
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(names); i++) {
+		before = copied();
+		if (!start_short(names[i], 100))
+			return KSFT_SKIP;
+		cma_expect(cma_block_ready(&block, HOLDS_LIMIT_MS),
+			   "%s: not ready", names[i]);
+		cma_expect(copied() > before, "%s: no copies", names[i]);
+		expect_served(MIB_PAGES(64));
+		expect_death();
+	}
+	return KSFT_PASS;
+}
+
+/* In earnest: a hog leaves next to nothing, in the area and outside. */
+
+static struct cma_block hog;
+
+static size_t bytes_free(void)
+{
+	return cma_keyed("/proc/meminfo", "MemFree") * 1024ULL;
+}
+
+/* Twice: up to what the other one needs, and when that has it, the rest. */
+static int run_hog(struct cma_block *b)
+{
+	size_t at = 0, bytes = cma_mem_total();
+	char *mem = cma_block_map(bytes);
+
+	if (!mem || mlockall(MCL_CURRENT | MCL_ONFAULT))
+		return cma_block_failed(b, "mlockall");
+	for (;;) {
+		for (; at < bytes && bytes_free() > b->state->count;
+		     at += BLOCK_CHUNK)
+			memset(mem + at, 1, BLOCK_CHUNK);
+		cma_block_report(b, b->state->count);
+		cma_block_sleep();
+	}
+}
+
+static const struct cma_block_kind hog_kind = {
+	.name = "hog", .run = run_hog,
+};
+
+/* Has its memory before there is none, and then wants to hold it. */
+static int run_late(struct cma_block *b)
+{
+	char *mem = cma_block_memory(b->bytes);
+	struct iovec iov = { mem, b->bytes };
+	int fd[2];
+
+	if (!mem || pipe(fd) || fcntl(fd[1], F_SETPIPE_SZ, b->bytes) < 0)
+		return cma_block_failed(b, "pipe");
+	b->state->count = 1;
+	while (b->state->count == 1)
+		cma_sleep_ms(1);
+	if (vmsplice(fd[1], &iov, 1, 0) != (ssize_t)b->bytes)
+		return cma_block_failed(b, "vmsplice");
+	for (;;) {
+		cma_block_report(b, b->bytes);
+		cma_block_sleep();
+	}
+}
+
+static const struct cma_block_kind late_kind = {
+	.name = "late", .run = run_late,
+};
+
+static bool has_memory(void *data)
+{
+	return block.state->count == 1 || !cma_block_alive(&block);
+}
+
+static bool hog_left(void *data)
+{
+	return hog.state->held == *(size_t *)data || !cma_block_alive(&hog);
+}
+
+/* Nothing is in the page cache that could make room. */
+static void fill_memory(void)
+{
+	size_t spare = HOG_SPARES;
+
+	cma_write_text("/proc/sys/vm/drop_caches", "3");
+	hog.state->count = LATE_BYTES + 2 * HOG_SPARES;
+	cma_expect(cma_block_ready(&hog, HOLDS_LIMIT_MS), "no hog");
+	cma_expect(!cma_block_start(&block, &late_kind, LATE_BYTES, false),
+		   "late does not start");
+	cma_expect(cma_wait(has_memory, NULL, HOLDS_LIMIT_MS), "no memory for it");
+	hog.state->count = spare;
+	cma_expect(cma_wait(hog_left, &spare, HOLDS_LIMIT_MS), "memory isn't short");
+}
+
+/*
+ * The hog is what the OOM killer takes first. Until then the other one waits;
+ * whichever comes first, what it holds at last is not lent.
+ */
+static int memory_is_short(void)
+{
+	unsigned long long before = hits();
+	bool ready;
+
+	cma_inject_stop();
+	cma_block_stop(&block);
+	cma_expect(!cma_block_start(&hog, &hog_kind, BLOCK_CHUNK, false),
+		   "hog does not start");
+	fill_memory();
+	block.state->count = 2;
+	ready = cma_block_ready(&block, WAITS_MS);
+	ksft_print_msg("row short hog=%s ready=%d free_kib=%zu hits=%llu\n",
+		       cma_block_alive(&hog) ? "alive" : "killed", ready,
+		       bytes_free() >> 10, hits() - before);
+	cma_expect(hits() > before, "it never met a loan");
+	cma_expect(cma_block_stop(&hog), "the hog can't be killed");
+	if (cma_block_alive(&block))
+		cma_expect(cma_block_ready(&block, HOLDS_LIMIT_MS),
+			   "not ready when there is memory again");
+	expect_served(MIB_PAGES(64));
+	expect_death();
+	return KSFT_PASS;
+}
+
+static const struct cma_case cases[] = {
+	{ "GUP without a target waits, killably", gup_waits, true },
+	{ "GUP goes on when there is a target", gup_goes_on, true },
+	{ "splice without a target copies", splice_copies, true },
+	{ "memory is short in earnest", memory_is_short, true },
+};
+
+static void restore(void)
+{
+	cma_inject_stop();
+	cma_block_settings(true);
+}
+
+int main(void)
+{
+	cma_write_text("/proc/self/oom_score_adj", "-1000");
+	cma_block_settings(false);
+	atexit(restore);
+	cma_run(cases, ARRAY_SIZE(cases));
+}
