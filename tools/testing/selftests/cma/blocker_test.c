@@ -40,6 +40,7 @@
 #define REAP_LIMIT	5000	/* ms, then it hangs */
 #define DEADLINE_US	5000000
 #define P99_US		1000000
+#define VERIFY_PAUSE	100	/* ms between rounds: others need the CPU */
 #define KILL_WITHIN_US	30000	/* after the request began */
 #define MOST_BLOCKS	32
 #define SIZES		3
@@ -156,17 +157,14 @@ static bool start_block(struct row *row, unsigned int i)
 	       cma_block_ready(&row->blocks[i], READY_LIMIT);
 }
 
-static bool start_loads(struct row *row)
+static bool start_load(struct row *row, unsigned int i)
 {
 	static const enum cma_load_kind kinds[] = { LOAD_ANON, LOAD_FILE };
-	unsigned int i;
 
-	for (i = 0; i < ARRAY_SIZE(kinds); i++)
-		if (cma_load_start(&row->loads[i], kinds[i],
-				   VERIFIED_MIB << 20) ||
-		    !cma_load_ready(&row->loads[i], 60000))
-			return false;
-	return true;
+	if (cma_load_start(&row->loads[i], kinds[i], VERIFIED_MIB << 20))
+		return false;
+	row->loads[i].state->pause_ms = VERIFY_PAUSE;
+	return cma_load_ready(&row->loads[i], 60000);
 }
 
 /*
@@ -177,8 +175,9 @@ static bool start_row(struct row *row)
 {
 	unsigned int i;
 
-	if (!start_loads(row))
-		return false;
+	for (i = 0; i < ARRAY_SIZE(row->loads); i++)
+		if (!start_load(row, i))
+			return false;
 	cma_lend_out(AREA_TEST, LENT_TARGET, 60000);
 	for (i = 0; i < row->n; i++)
 		if (!start_block(row, i))
@@ -230,10 +229,7 @@ static void restart_load(struct row *row, unsigned int i)
 {
 	row->bad += row->loads[i].state->bad;
 	munmap(row->loads[i].state, 4096);
-	if (cma_load_start(&row->loads[i], row->loads[i].kind,
-			   VERIFIED_MIB << 20))
-		row->loads[i].pid = 0;
-	cma_load_ready(&row->loads[i], 60000);
+	start_load(row, i);
 }
 
 static bool all_live(struct row *row)

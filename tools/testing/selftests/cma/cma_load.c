@@ -139,6 +139,8 @@ static void round_done(struct cma_load_state *state)
 {
 	state->rounds++;
 	state->ready = 1;
+	if (state->pause_ms)
+		cma_sleep_ms(state->pause_ms);
 }
 
 static int run_memory(struct cma_load_state *state, size_t bytes, int advice)

@@ -31,12 +31,14 @@ enum cma_load_kind {
  * @bad: verifications that failed
  * @rounds: how often it went round
  * @error: why it ended
+ * @pause_ms: its parent's wish: rest after each round
  */
 struct cma_load_state {
 	atomic_int ready;
 	atomic_int bad;
 	atomic_ulong rounds;
 	atomic_int error;
+	atomic_uint pause_ms;
 };
 
 /**
