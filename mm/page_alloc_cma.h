@@ -352,18 +352,24 @@ static inline unsigned int cma_pcp_flags(unsigned int alloc_flags)
 	return alloc_flags & ~ALLOC_CMA;
 }
 
+/*
+ * kswapd reclaims up to the high watermark, and half as much again beyond twice of
+ * it when the watermarks are boosted; what it frees is in the areas as well.  If
+ * memory outside were enough for borrowers as soon as kswapd has done its work,
+ * the areas would drain.
+ */
 static inline bool cma_zone_is_short(struct zone *zone)
 {
 	unsigned long inside = zone_page_state(zone, NR_FREE_CMA_PAGES);
 
 	return inside && zone_page_state(zone, NR_FREE_PAGES) <=
-			 inside + high_wmark_pages(zone);
+			 inside + zone->_watermark[WMARK_HIGH] * 5 / 2;
 }
 
 /*
- * Hooks in __rmqueue_pcplist() and __rmqueue(): once free memory outside of the areas is
- * down to the high watermark, borrowers use the areas, before anybody has to
- * reclaim for them.
+ * Hooks in __rmqueue_pcplist() and __rmqueue(): once free memory outside of the
+ * areas is down to what kswapd keeps free, borrowers use the areas, before anybody
+ * has to reclaim for them.
  */
 static inline bool cma_lends_now(struct zone *zone, unsigned int alloc_flags)
 {

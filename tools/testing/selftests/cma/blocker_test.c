@@ -31,7 +31,7 @@
 #include "cma_load.h"
 #include "cma_util.h"
 
-#define LENT_TARGET	97	/* percent to fill the area to before a try */
+#define LENT_TARGET	95	/* percent to fill the area to before a try */
 #define LENT_AT_LEAST	90	/* percent that must be lent when it begins */
 #define VERIFIED_MIB	16	/* of each load that verifies */
 #define RESERVE_MIB	80	/* what else needs memory outside of the area */
@@ -369,7 +369,7 @@ static bool prepare(struct row *row, struct size_row *size)
 	size_t held;
 
 	revive(row);
-	cma_lend_out(AREA_TEST, LENT_TARGET, 10000);
+	cma_lend_out(AREA_TEST, LENT_TARGET, 3000);
 	if (!blocks_hold(row) || !all_live(row))
 		return false;
 	lent = cma_lent_percent(AREA_TEST);
