@@ -154,8 +154,8 @@ static bool cma_move_mapped(struct vm_area_struct *vma, unsigned long addr,
  * Wait for whoever keeps the page from moving.  With FOLL_UNLOCKABLE that is
  * done without the lock, as after a fault that had to wait.
  */
-static bool cma_wait_mapped(struct vm_area_struct *vma, unsigned int foll_flags,
-			    int *locked, struct page **page)
+static struct page *cma_wait_mapped(struct vm_area_struct *vma,
+				    unsigned int foll_flags, int *locked)
 {
 	bool unlock = foll_flags & FOLL_UNLOCKABLE;
 
@@ -164,8 +164,7 @@ static bool cma_wait_mapped(struct vm_area_struct *vma, unsigned int foll_flags,
 		*locked = 0;
 	}
 	cma_guard_pause();
-	*page = NULL;
-	return !unlock;
+	return unlock ? NULL : CMA_REFUSED;
 }
 
 /**
@@ -175,15 +174,14 @@ static bool cma_wait_mapped(struct vm_area_struct *vma, unsigned int foll_flags,
  * @nr_pages: pages that are wanted from there on
  * @foll_flags: FOLL_*
  * @locked: as for __get_user_pages()
- * @page: result, where false is returned: NULL to return what there is so far,
- *	or an error
  *
  * Context: mmap_lock held; may sleep, but not with FOLL_NOWAIT.
- * Return: true to look the page up again.
+ * Return: CMA_REFUSED to look the page up again, NULL to return what there is so
+ *	far, or an error.
  */
-bool __cma_guard_gup(struct vm_area_struct *vma, unsigned long addr,
-		     unsigned long nr_pages, unsigned int foll_flags,
-		     int *locked, struct page **page)
+struct page *__cma_guard_gup(struct vm_area_struct *vma, unsigned long addr,
+			     unsigned long nr_pages, unsigned int foll_flags,
+			     int *locked)
 {
 	unsigned long pages = min(nr_pages, CMA_GUARD_BATCH);
 	unsigned long end = min(vma->vm_end, addr + (pages << PAGE_SHIFT));
@@ -191,23 +189,20 @@ bool __cma_guard_gup(struct vm_area_struct *vma, unsigned long addr,
 
 	addr &= PAGE_MASK;
 	if (cma_move_mapped(vma, addr, end, gfp))
-		return true;
+		return CMA_REFUSED;
 	/* This CPU's batch may have the reference that kept it here. */
 	lru_add_drain();
 	if (cma_move_mapped(vma, addr, end, gfp))
-		return true;
+		return CMA_REFUSED;
 
-	*page = NULL;
 	if (foll_flags & FOLL_NOWAIT)
-		return false;
-	*page = ERR_PTR(-EFAULT);
+		return NULL;
 	if (foll_flags & FOLL_NOFAULT)
-		return false;
-	*page = ERR_PTR(-EINTR);
+		return ERR_PTR(-EFAULT);
 	if (fatal_signal_pending(current) ||
 	    (foll_flags & FOLL_INTERRUPTIBLE && signal_pending(current)))
-		return false;
-	return cma_wait_mapped(vma, foll_flags, locked, page);
+		return ERR_PTR(-EINTR);
+	return cma_wait_mapped(vma, foll_flags, locked);
 }
 
 /* Pipes. */

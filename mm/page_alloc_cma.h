@@ -257,9 +257,9 @@ bool __cma_keeps_isolated(const struct page *page, int migratetype);
 
 /* guard_cma.c */
 bool __cma_is_lent(const struct page *page);
-bool __cma_guard_gup(struct vm_area_struct *vma, unsigned long addr,
-		     unsigned long nr_pages, unsigned int flags, int *locked,
-		     struct page **page);
+struct page *__cma_guard_gup(struct vm_area_struct *vma, unsigned long addr,
+			     unsigned long nr_pages, unsigned int flags,
+			     int *locked);
 bool __cma_guard_batch(struct folio_batch *fbatch);
 bool __cma_guard_folio(struct folio **folio);
 size_t __cma_copy_to_iter(struct page *page, size_t offset, size_t bytes,
@@ -420,15 +420,18 @@ static __always_inline bool cma_gup_found(const struct page *page)
 }
 
 /*
- * Hook in __get_user_pages(), where @page is an error: true if the page was
- * refused and is to be looked up again; else @page says how to go on.
+ * Hook in __get_user_pages(), where @page is an error: CMA_REFUSED if it is to be
+ * looked up again; else how to go on.  By value: it lives in a register.
  */
-static inline bool cma_guard_gup(struct page **page, struct vm_area_struct *vma,
-				 unsigned long addr, unsigned long nr_pages,
-				 unsigned int foll_flags, int *locked)
+static inline struct page *cma_guard_gup(struct page *page,
+					 struct vm_area_struct *vma,
+					 unsigned long addr,
+					 unsigned long nr_pages,
+					 unsigned int foll_flags, int *locked)
 {
-	return *page == CMA_REFUSED &&
-	       __cma_guard_gup(vma, addr, nr_pages, foll_flags, locked, page);
+	if (page != CMA_REFUSED)
+		return page;
+	return __cma_guard_gup(vma, addr, nr_pages, foll_flags, locked);
 }
 
 /* Hooks where folios enter a page cache: a mapping remembers that it had a loan. */
@@ -616,11 +619,13 @@ static inline bool cma_gup_found(const struct page *page)
 	return false;
 }
 
-static inline bool cma_guard_gup(struct page **page, struct vm_area_struct *vma,
-				 unsigned long addr, unsigned long nr_pages,
-				 unsigned int foll_flags, int *locked)
+static inline struct page *cma_guard_gup(struct page *page,
+					 struct vm_area_struct *vma,
+					 unsigned long addr,
+					 unsigned long nr_pages,
+					 unsigned int foll_flags, int *locked)
 {
-	return false;
+	return page;
 }
 
 static inline void cma_note_lent(struct address_space *mapping,
