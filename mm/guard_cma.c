@@ -277,6 +277,16 @@ static void cma_copy_batch(struct folio_batch *fbatch)
 				cma_exchange_for_copy(fbatch->folios[i]);
 }
 
+static bool cma_batch_has_loan(const struct folio_batch *fbatch)
+{
+	unsigned int i;
+
+	for (i = 0; i < fbatch->nr; i++)
+		if (cma_is_lent(&fbatch->folios[i]->page))
+			return true;
+	return false;
+}
+
 /**
  * __cma_guard_batch() - move out what a splice wants to put into a pipe
  * @fbatch: folios of a page cache, with a reference each; where loans can't be
@@ -291,6 +301,10 @@ bool __cma_guard_batch(struct folio_batch *fbatch)
 	struct folio_batch rest;
 	LIST_HEAD(folios);
 	unsigned int i;
+
+	/* Nearly always: they were moved the first time. */
+	if (!cma_batch_has_loan(fbatch))
+		return false;
 
 	folio_batch_init(&rest);
 	for (i = 0; i < folio_batch_count(fbatch); i++) {
