@@ -353,7 +353,7 @@ const struct cma_block_kind cma_fault_blocks[] = {
 	{ .name = "uffd-copy", .run = run_copy,
 	  .most = BLOCK_THREADS * BLOCK_THREAD },
 	{ .name = "pvm-readv-uffd", .run = run_pvm },
-	{ .name = "move-pages", .run = run_move,
+	{ .name = "move-pages", .run = run_move, .most = 256 * BLOCK_CHUNK,
 	  .flags = BLOCK_NODES | BLOCK_ALONE },
 	{ .name = NULL }
 };
