@@ -99,12 +99,10 @@ static int run_dirs(struct cma_block *b)
 
 #define FROZEN_DIR	P_tmpdir "/cma-frozen"
 #define FROZEN_BYTES	(32 * BLOCK_CHUNK)
-#define HUNG_TASK	"/proc/sys/kernel/hung_task_timeout_secs"
 
 static struct {
 	int loop;
 	pid_t guard;
-	char hung_task[32];
 } frozen = { .loop = -1 };
 
 static int frozen_ioctl(unsigned long cmd)
@@ -153,7 +151,6 @@ static void undo_frozen(struct cma_block *b)
 		close(frozen.loop);
 	}
 	frozen.loop = -1;
-	cma_write_text(HUNG_TASK, frozen.hung_task);
 }
 
 /* Without a journal, which is all that a small mke2fs can make. */
@@ -194,8 +191,6 @@ static int setup_frozen(struct cma_block *b)
 	static char zeros[BLOCK_CHUNK];
 	size_t at;
 
-	cma_read_text(HUNG_TASK, frozen.hung_task, sizeof(frozen.hung_task));
-	cma_write_text(HUNG_TASK, "0");
 	frozen.loop = loop_device(path, sizeof(path));
 	if (frozen.loop < 0)
 		return cma_block_failed(b, "loop device");

@@ -69,6 +69,8 @@ static struct {
 	{ "/proc/sys/net/ipv4/tcp_mem", "1000000 1000000 1000000", "" },
 	{ "/proc/sys/vm/unprivileged_userfaultfd", "1", "" },
 	{ "/proc/sys/kernel/threads-max", "20000", "" },
+	/* Some sleep for as long as they run; requests have limits of their own. */
+	{ "/proc/sys/kernel/hung_task_timeout_secs", "0", "" },
 };
 
 /* Those that a kernel doesn't have are not needed there. */
