@@ -384,19 +384,19 @@ size_t __cma_copy_to_iter(struct page *page, size_t offset, size_t bytes,
  * Context: may sleep for as long as user space likes; no folio is held.
  * Return: 0 if there is memory to go on with, or -EFAULT.
  */
-int __cma_guard_read(struct iov_iter *iter, size_t bytes,
+int __cma_guard_read(struct iov_iter *iter, loff_t bytes,
 		     struct cma_read_guard *guard)
 {
-	size_t left = iov_iter_count(iter);
+	size_t want, left = iov_iter_count(iter);
 
-	bytes = min3(bytes, left, CMA_GUARD_READ);
-	if (!bytes || !user_backed_iter(iter) || pagefault_disabled())
+	want = min_t(u64, bytes, min(left, CMA_GUARD_READ));
+	if (!want || !user_backed_iter(iter) || pagefault_disabled())
 		return -EFAULT;
 	if (guard->left != left)
 		guard->tries = 0;
 	guard->left = left;
 	if (guard->tries++ == CMA_GUARD_READ_TRIES ||
-	    fault_in_iov_iter_writeable(iter, bytes) == bytes)
+	    fault_in_iov_iter_writeable(iter, want) == want)
 		return -EFAULT;
 	return 0;
 }

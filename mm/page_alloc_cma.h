@@ -264,7 +264,7 @@ bool __cma_guard_batch(struct folio_batch *fbatch);
 bool __cma_guard_folio(struct folio **folio);
 size_t __cma_copy_to_iter(struct page *page, size_t offset, size_t bytes,
 			  struct iov_iter *iter);
-int __cma_guard_read(struct iov_iter *iter, size_t bytes,
+int __cma_guard_read(struct iov_iter *iter, loff_t bytes,
 		     struct cma_read_guard *guard);
 bool __cma_guard_mkwrite(struct vm_fault *vmf, struct folio *folio);
 void __cma_guard_mkwrite_done(struct vm_fault *vmf);
@@ -353,17 +353,18 @@ static inline unsigned int cma_pcp_flags(unsigned int alloc_flags)
 }
 
 /*
- * kswapd reclaims up to the high watermark, and half as much again beyond twice of
- * it when the watermarks are boosted; what it frees is in the areas as well.  If
- * memory outside were enough for borrowers as soon as kswapd has done its work,
- * the areas would drain.
+ * kswapd reclaims up to the high watermark; when that is boosted, by default up to
+ * two and a half times of it, and what it frees is in the areas as well.  If memory
+ * outside were enough for borrowers as soon as kswapd has done its work, the areas
+ * would drain.
  */
 static inline bool cma_zone_is_short(struct zone *zone)
 {
 	unsigned long inside = zone_page_state(zone, NR_FREE_CMA_PAGES);
 
 	return inside && zone_page_state(zone, NR_FREE_PAGES) <=
-			 inside + zone->_watermark[WMARK_HIGH] * 5 / 2;
+			 inside + max(zone->_watermark[WMARK_HIGH] * 5 / 2,
+				      high_wmark_pages(zone));
 }
 
 /*
@@ -483,7 +484,7 @@ static inline size_t cma_copy_folio_to_iter(const struct address_space *mapping,
 }
 
 /* ... and what did not fault in then does so now.  Return: @error, or 0. */
-static inline int cma_guard_read(int error, struct iov_iter *iter, size_t bytes,
+static inline int cma_guard_read(int error, struct iov_iter *iter, loff_t bytes,
 				 struct cma_read_guard *guard)
 {
 	if (!static_branch_unlikely(&cma_active_key) || error != -EFAULT)
@@ -657,7 +658,7 @@ static inline size_t cma_copy_folio_to_iter(const struct address_space *mapping,
 	return copy_folio_to_iter(folio, offset, bytes, iter);
 }
 
-static inline int cma_guard_read(int error, struct iov_iter *iter, size_t bytes,
+static inline int cma_guard_read(int error, struct iov_iter *iter, loff_t bytes,
 				 struct cma_read_guard *guard)
 {
 	return error;

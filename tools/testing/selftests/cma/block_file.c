@@ -315,7 +315,9 @@ static int setup_throttled(struct cma_block *b)
 	    mount(CMA_NULLB, SLOW_DIR, "ext4", 0, NULL))
 		return cma_block_failed(b, "null_blk, mke2fs and mount");
 	b->fd = open(SLOW_DIR "/f", O_RDWR | O_CREAT, 0666);
-	if (b->fd < 0 || ftruncate(b->fd, SLOW_BYTES))
+	/* Only its owner may ask which pages of it are in memory. */
+	if (b->fd < 0 || ftruncate(b->fd, SLOW_BYTES) ||
+	    fchown(b->fd, 65534, 65534))
 		return cma_block_failed(b, "file");
 	return 0;
 }
@@ -330,6 +332,11 @@ static void *write_part(void *data)
 		for (at = 0; at < SLOW_PART; at += BLOCK_PAGE)
 			part[at]++;
 	return NULL;
+}
+
+static bool most_wait(void *data)
+{
+	return waiting_threads() > SLOW_THREADS / 2;
 }
 
 static int run_throttled(struct cma_block *b)
@@ -348,6 +355,8 @@ static int run_throttled(struct cma_block *b)
 	/* Until each has written its part once, and is in its second round. */
 	while (cma_block_resident(map, SLOW_BYTES) < SLOW_BYTES)
 		cma_block_sleep();
+	if (!cma_wait(most_wait, NULL, 60000))
+		return cma_block_failed(b, "writers don't wait");
 	for (;;) {
 		cma_block_report(b, waiting_threads() * BLOCK_PAGE);
 		cma_block_sleep();

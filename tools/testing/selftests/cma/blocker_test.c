@@ -340,6 +340,10 @@ static void request_with_limit(struct row *row, struct size_row *size)
 	pid = fork();
 	if (!pid)
 		request(size->pages);
+	if (pid < 0) {
+		cma_add_sample(&size->us, 0);
+		return;
+	}
 	kill_somebody(row, pid);
 	if (!cma_reap(pid, slowness * request_limit_ms, NULL)) {
 		kill(pid, SIGKILL);
@@ -501,6 +505,10 @@ static void run_row(struct row *row)
 	if (!hung)
 		hung = !stop_row(row);
 	log_step(row, "is stopped");
+	if (victim != NO_VICTIM && !hung && !cma_is_whole(AREA_TEST)) {
+		ksft_print_msg("%s: the area is not whole\n", row->name);
+		counts = false;
+	}
 	judge(row, counts || (hung && !cma_is_lend()));
 	for (i = 0; i < SIZES; i++)
 		free(row->sizes[i].us.v);
@@ -588,11 +596,12 @@ static int parse_options(int argc, char **argv)
 
 int main(int argc, char **argv)
 {
-	unsigned int plan = 0;
+	unsigned int plan;
 	int i;
 
 	if (parse_options(argc, argv))
 		return KSFT_FAIL;
+	plan = fail_percent ? 1 : 0;
 	for (i = optind; i < argc; i++)
 		plan += strcmp(argv[i], "all-rows") ? 1 : count_kinds();
 	cma_start(plan);
@@ -602,12 +611,17 @@ int main(int argc, char **argv)
 		ksft_exit_fail_perror("mmap");
 	cma_write_text("/proc/self/oom_score_adj", "-1000");
 	cma_block_settings(false);
+	if (fail_percent && !cma_can_inject())
+		ksft_exit_skip("no fault injection\n");
 	if (fail_percent &&
 	    cma_inject_below(CMA_INJECT_GUARD, fail_percent))
-		ksft_exit_skip("no fault injection by stack trace\n");
+		ksft_exit_fail_msg("fault injection by stack trace\n");
 	for (i = optind; i < argc; i++)
 		run_word(argv[i]);
 	cma_block_settings(true);
+	if (fail_percent)
+		ksft_test_result(cma_injected(), "%llu allocations failed\n",
+				 cma_injected());
 	cma_inject_stop();
 	ksft_finished();
 }

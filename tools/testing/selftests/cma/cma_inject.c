@@ -8,11 +8,14 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "cma_inject.h"
 #include "cma_util.h"
 
 #define FAIL_DIR	"/sys/kernel/debug/fail_page_alloc/"
+/* As often as it is asked for; the kernel counts down. */
+#define TIMES		"2000000000"
 
 /* Where the function begins, and where the next symbol does. */
 static int function_bounds(const char *function, uint64_t *start, uint64_t *end)
@@ -58,7 +61,7 @@ static int fail_all_sorts(void)
 		{ "task-filter", "Y" }, { "verbose", "0" }, { "interval", "1" },
 		{ "space", "0" }, { "min-order", "0" },
 		{ "ignore-gfp-wait", "N" }, { "ignore-gfp-highmem", "N" },
-		{ "times", "-1" }, { "stacktrace-depth", "32" },
+		{ "times", TIMES }, { "stacktrace-depth", "32" },
 	};
 	unsigned int i;
 	int err = 0;
@@ -73,7 +76,7 @@ static int fail_all_sorts(void)
  * @function: only of those that this function of the kernel asked for
  * @percent: how many of them
  *
- * Return: 0, or -ENOENT where the kernel can't do that.
+ * Return: 0, or a negative error.
  */
 int cma_inject_below(const char *function, unsigned int percent)
 {
@@ -91,6 +94,22 @@ int cma_inject_below(const char *function, unsigned int percent)
 	if (!err)
 		err = set_number("probability", percent);
 	return err;
+}
+
+/* Only debug kernels can. */
+bool cma_can_inject(void)
+{
+	return !access(FAIL_DIR, F_OK);
+}
+
+/* How many allocations failed since cma_inject_below(). */
+unsigned long long cma_injected(void)
+{
+	unsigned long long left;
+
+	if (cma_read_number(FAIL_DIR "times", &left))
+		return 0;
+	return strtoull(TIMES, NULL, 10) - left;
 }
 
 void cma_inject_stop(void)

@@ -24,7 +24,7 @@
 #define HOLDS_LIMIT_MS	120000
 #define WAITS_MS	3000
 #define DEATH_LIMIT_MS	30000
-#define LATE_BYTES	(64UL << 20)
+#define LATE_BYTES	(96UL << 20)
 #define HOG_SPARES	(12UL << 20)
 
 static struct cma_block block;
@@ -33,8 +33,9 @@ static struct cma_block block;
 static bool start_short(const char *name, unsigned int percent)
 {
 	cma_block_stop(&block);
-	if (cma_inject_below(CMA_INJECT_GUARD, percent))
+	if (!cma_can_inject())
 		return false;
+	cma_expect(!cma_inject_below(CMA_INJECT_GUARD, percent), "injection");
 	cma_lend_out(AREA_TEST, 97, 60000);
 	cma_expect(!cma_block_start(&block, cma_block_find(name), BLOCK_BYTES,
 				    false), "%s does not start", name);
@@ -97,8 +98,8 @@ static int gup_waits(void)
 		if (!start_short(names[i], 100))
 			return KSFT_SKIP;
 		expect_waiting(before);
-		expect_death();
 		expect_served(MIB_PAGES(64));
+		expect_death();
 	}
 	return KSFT_PASS;
 }
@@ -148,16 +149,17 @@ static size_t bytes_free(void)
 /* Twice: up to what the other one needs, and when that has it, the rest. */
 static int run_hog(struct cma_block *b)
 {
-	size_t at = 0, bytes = cma_mem_total();
+	size_t at = 0, spare, bytes = cma_mem_total();
 	char *mem = cma_block_map(bytes);
 
 	if (!mem || mlockall(MCL_CURRENT | MCL_ONFAULT))
 		return cma_block_failed(b, "mlockall");
 	for (;;) {
-		for (; at < bytes && bytes_free() > b->state->count;
-		     at += BLOCK_CHUNK)
+		while (!(spare = b->state->count))
+			cma_sleep_ms(1);
+		for (; at < bytes && bytes_free() > spare; at += BLOCK_CHUNK)
 			memset(mem + at, 1, BLOCK_CHUNK);
-		cma_block_report(b, b->state->count);
+		cma_block_report(b, spare);
 		cma_block_sleep();
 	}
 }
@@ -203,16 +205,22 @@ static bool hog_left(void *data)
 /* Nothing is in the page cache that could make room. */
 static void fill_memory(void)
 {
-	size_t spare = HOG_SPARES;
+	unsigned long long min_kib = 0;
+	size_t spare;
 
+	/* Below the min watermark the hog itself would be killed. */
+	cma_read_number("/proc/sys/vm/min_free_kbytes", &min_kib);
+	spare = 2 * 1024 * min_kib > HOG_SPARES ? 2 * 1024 * min_kib :
+						  HOG_SPARES;
 	cma_write_text("/proc/sys/vm/drop_caches", "3");
-	hog.state->count = LATE_BYTES + 2 * HOG_SPARES;
+	hog.state->count = LATE_BYTES + 2 * spare;
 	cma_expect(cma_block_ready(&hog, HOLDS_LIMIT_MS), "no hog");
 	cma_expect(!cma_block_start(&block, &late_kind, LATE_BYTES, false),
 		   "late does not start");
 	cma_expect(cma_wait(has_memory, NULL, HOLDS_LIMIT_MS), "no memory for it");
 	hog.state->count = spare;
-	cma_expect(cma_wait(hog_left, &spare, HOLDS_LIMIT_MS), "memory isn't short");
+	cma_expect(cma_wait(hog_left, &spare, HOLDS_LIMIT_MS) &&
+		   cma_block_alive(&hog), "memory isn't short");
 }
 
 /*

@@ -107,7 +107,7 @@ static bool prepare(struct table *t, struct cma_load *load)
 	if (!cma_load_moves(load, 60000))
 		return false;
 	lent = cma_lend_out(AREA_TEST, LENT_TARGET, 30000);
-	if (lent < LENT_AT_LEAST)
+	if (lent < LENT_AT_LEAST || !cma_load_alive(load))
 		return false;
 	t->tries++;
 	t->lent_sum += lent;
