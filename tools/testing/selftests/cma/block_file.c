@@ -298,7 +298,7 @@ static void undo_throttled(struct cma_block *b)
 
 static int setup_throttled(struct cma_block *b)
 {
-	static const char * const values[][2] = {
+	static const struct cma_nullb_setting settings[] = {
 		{ "size", "64" }, { "memory_backed", "1" }, { "mbps", "2" },
 		{ "max_sectors", "64" },
 		{ NULL, NULL }
@@ -311,7 +311,7 @@ static int setup_throttled(struct cma_block *b)
 		cma_write_text(dirty[i].path, dirty[i].value);
 	}
 	mkdir(SLOW_DIR, 0755);
-	if (cma_nullb_make(values) || make_ext(CMA_NULLB) ||
+	if (cma_nullb_make(settings) || make_ext(CMA_NULLB) ||
 	    mount(CMA_NULLB, SLOW_DIR, "ext4", 0, NULL))
 		return cma_block_failed(b, "null_blk, mke2fs and mount");
 	b->fd = open(SLOW_DIR "/f", O_RDWR | O_CREAT, 0666);
@@ -325,12 +325,12 @@ static int setup_throttled(struct cma_block *b)
 /* Over and over: a page that was written back is read-only again. */
 static void *write_part(void *data)
 {
-	volatile char *part = *(char **)data;
+	char *part = *(char **)data;
 	size_t at;
 
 	for (;;)
 		for (at = 0; at < SLOW_PART; at += BLOCK_PAGE)
-			part[at]++;
+			__atomic_add_fetch(part + at, 1, __ATOMIC_RELAXED);
 	return NULL;
 }
 

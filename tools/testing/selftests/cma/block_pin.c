@@ -20,12 +20,12 @@
 #include "cma_nullb.h"
 #include "cma_util.h"
 
-/* Direct reads of a device that takes three seconds for each. */
+/* Direct reads of a device that takes ten seconds for each. */
 
 #define READ_BYTES	(256 * 1024UL)
 #define READS_MOST	4096
-#define READ_NS		3000000000ULL
-#define HALF_READ_MS	1500
+#define READ_NS		10000000000ULL
+#define HALF_READ_MS	5000
 
 static void undo_slow(struct cma_block *b)
 {
@@ -38,14 +38,14 @@ static void undo_slow(struct cma_block *b)
 
 static int setup_slow(struct cma_block *b)
 {
-	static const char * const values[][2] = {
+	static const struct cma_nullb_setting settings[] = {
 		{ "size", "1024" }, { "irqmode", "2" },
-		{ "completion_nsec", "3000000000" }, { "no_sched", "1" },
+		{ "completion_nsec", "10000000000" }, { "no_sched", "1" },
 		{ "hw_queue_depth", "4096" }, { "submit_queues", "1" },
 		{ NULL, NULL }
 	};
 
-	if (cma_nullb_make(values))
+	if (cma_nullb_make(settings))
 		return cma_block_failed(b, "null_blk in configfs");
 	b->fd = open(CMA_NULLB, O_RDONLY | O_DIRECT);
 	return b->fd < 0 ? cma_block_failed(b, "null_blk") : 0;

@@ -4,8 +4,7 @@
  * by its files in debugfs, with the addresses from /proc/kallsyms.
  */
 #include <errno.h>
-#include <inttypes.h>
-#include <stdint.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -18,16 +17,17 @@
 #define TIMES		"2000000000"
 
 /* Where the function begins, and where the next symbol does. */
-static int function_bounds(const char *function, uint64_t *start, uint64_t *end)
+static int function_bounds(const char *function, unsigned long *start,
+			   unsigned long *end)
 {
 	FILE *symbols = fopen("/proc/kallsyms", "r");
-	uint64_t at;
+	unsigned long at;
 	char name[512];
 
 	*start = 0;
-	*end = UINT64_MAX;
-	while (symbols && fscanf(symbols, "%" SCNx64 " %*c %511s%*[^\n]", &at,
-				 name) == 2) {
+	*end = ULONG_MAX;
+	while (symbols &&
+	       fscanf(symbols, "%lx %*c %511s%*[^\n]", &at, name) == 2) {
 		if (!strcmp(name, function))
 			*start = at;
 		else if (*start && at > *start && at < *end)
@@ -35,7 +35,7 @@ static int function_bounds(const char *function, uint64_t *start, uint64_t *end)
 	}
 	if (symbols)
 		fclose(symbols);
-	return *start && *end != UINT64_MAX ? 0 : -ENOENT;
+	return *start && *end != ULONG_MAX ? 0 : -ENOENT;
 }
 
 static int set_text(const char *file, const char *text)
@@ -46,11 +46,11 @@ static int set_text(const char *file, const char *text)
 	return cma_write_text(path, text);
 }
 
-static int set_number(const char *file, uint64_t value)
+static int set_number(const char *file, unsigned long value)
 {
 	char text[32];
 
-	snprintf(text, sizeof(text), "%" PRIu64, value);
+	snprintf(text, sizeof(text), "%lu", value);
 	return set_text(file, text);
 }
 
@@ -80,7 +80,7 @@ static int fail_all_sorts(void)
  */
 int cma_inject_below(const char *function, unsigned int percent)
 {
-	uint64_t start, end;
+	unsigned long start, end;
 	int err;
 
 	cma_inject_stop();

@@ -18,15 +18,14 @@ static int set(const char *name, const char *value)
 	return cma_write_text(path, value);
 }
 
-/* @values: names and values of its settings, up to one without a name. */
-int cma_nullb_make(const char * const (*values)[2])
+int cma_nullb_make(const struct cma_nullb_setting *s)
 {
 	int err = 0;
 
 	if (mkdir(DIR, 0755) && errno != EEXIST)
 		return -errno;
-	for (; (*values)[0] && !err; values++)
-		err = set((*values)[0], (*values)[1]);
+	for (; s->name && !err; s++)
+		err = set(s->name, s->value);
 	return err ? err : set("power", "1");
 }
 

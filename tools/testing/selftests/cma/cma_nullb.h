@@ -6,7 +6,17 @@
 #define CMA_NULLB_NAME	"cma-null"
 #define CMA_NULLB	"/dev/" CMA_NULLB_NAME
 
-int cma_nullb_make(const char * const (*values)[2]);
+/**
+ * struct cma_nullb_setting - a file of the device's directory in configfs
+ * @name: the file; NULL behind the last one
+ * @value: what is written to it
+ */
+struct cma_nullb_setting {
+	const char *name;
+	const char *value;
+};
+
+int cma_nullb_make(const struct cma_nullb_setting *s);
 void cma_nullb_remove(void);
 
 #endif /* CMA_NULLB_H */
