@@ -20,12 +20,12 @@
 #include "cma_nullb.h"
 #include "cma_util.h"
 
-/* Direct reads of a device that takes ten seconds for each. */
+/* Direct reads of a device that takes three seconds for each. */
 
 #define READ_BYTES	(256 * 1024UL)
 #define READS_MOST	4096
-#define READ_NS		10000000000ULL
-#define HALF_READ_MS	5000
+#define READ_NS		3000000000ULL
+#define HALF_READ_MS	1500
 
 static void undo_slow(struct cma_block *b)
 {
@@ -40,7 +40,7 @@ static int setup_slow(struct cma_block *b)
 {
 	static const struct cma_nullb_setting settings[] = {
 		{ "size", "1024" }, { "irqmode", "2" },
-		{ "completion_nsec", "10000000000" }, { "no_sched", "1" },
+		{ "completion_nsec", "3000000000" }, { "no_sched", "1" },
 		{ "hw_queue_depth", "4096" }, { "submit_queues", "1" },
 		{ NULL, NULL }
 	};
@@ -216,7 +216,8 @@ static int run_gup(struct cma_block *b)
 
 const struct cma_block_kind cma_pin_blocks[] = {
 	{ .name = "odirect-slow", .setup = setup_slow,
-	  .run = run_odirect_slow, .undo = undo_slow },
+	  .run = run_odirect_slow, .undo = undo_slow,
+	  .most = 160 * BLOCK_CHUNK },
 	{ .name = "pvm-readv", .run = run_pvm },
 	{ .name = "gup-pin", .setup = setup_gup, .run = run_gup },
 	{ .name = NULL }
