@@ -246,11 +246,11 @@ static unsigned int cma_move_held(struct list_head *folios)
 }
 
 /*
- * A copy of a folio of a page cache, for a pipe, in exchange for the caller's
- * reference.  It looks like a folio that was truncated a moment ago, which pipes
- * know how to handle.  A pipe has no say in when its bytes are taken from the
- * file: these are what they were when they were spliced.  An allocation that
- * fails would be taken for the end of the file.
+ * A copy of a folio of a page cache, in exchange for the caller's reference.  It
+ * looks like a folio that was truncated a moment ago, which pipes know how to
+ * handle.  A pipe has no say in when its bytes are taken from the file: these are
+ * what they were when they were spliced.  An allocation that fails would be taken
+ * for the end of the file.
  */
 static struct folio *cma_exchange_for_copy(struct folio *folio)
 {
@@ -347,6 +347,20 @@ bool __cma_guard_folio(struct folio **folio)
 	}
 	*folio = NULL;
 	return true;
+}
+
+/**
+ * cma_page_to_hold() - a page of a page cache that user space may make us keep
+ * @page: with a reference, which is given up if it is a loan
+ *
+ * Context: may sleep.
+ * Return: @page, or a copy of it as it is now, with a reference.
+ */
+struct page *cma_page_to_hold(struct page *page)
+{
+	if (!cma_is_lent(page))
+		return page;
+	return folio_page(cma_exchange_for_copy(page_folio(page)), 0);
 }
 
 /* read(). */

@@ -20,7 +20,7 @@ make_ext4()
 {
 	rm -f "$2.new"
 	truncate -s "$3M" "$2.new"
-	mke2fs -q -F -t ext4 -m 0 -N 32768 -b 4096 -J size=16 \
+	mke2fs -q -F -t ext4 -O verity -m 0 -N 32768 -b 4096 -J size=16 \
 		-E lazy_itable_init=0,lazy_journal_init=0,root_owner=0:0 \
 		-d "$1" "$2.new" >>"$LOG" 2>&1 ||
 		die "mke2fs failed, see $LOG"

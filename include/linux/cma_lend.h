@@ -19,6 +19,7 @@ struct page *cma_alloc_timeout(struct cma *cma, unsigned long count,
 			       unsigned int align, bool no_warn, long timeout);
 void cma_mark_filesystem(struct file_system_type *fs);
 void cma_unlend_mapping(struct address_space *mapping);
+struct page *cma_page_to_hold(struct page *page);
 #else
 static inline void cma_check_boot_option(const char *option)
 {
@@ -30,6 +31,11 @@ static inline void cma_mark_filesystem(struct file_system_type *fs)
 
 static inline void cma_unlend_mapping(struct address_space *mapping)
 {
+}
+
+static inline struct page *cma_page_to_hold(struct page *page)
+{
+	return page;
 }
 #endif
 

@@ -7,6 +7,7 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/fsverity.h>
 #include <linux/mempolicy.h>
 #include <linux/userfaultfd.h>
 #include <stdio.h>
@@ -18,6 +19,7 @@
 #include <unistd.h>
 
 #include "cma_block.h"
+#include "cma_load.h"
 #include "cma_util.h"
 
 #ifndef UFFD_USER_MODE_ONLY
@@ -204,6 +206,57 @@ static int run_read_tmpfs(struct cma_block *b)
 	return err ? err : hold_read(b, BLOCK_PAGE);
 }
 
+/* Metadata of fs-verity: one page of a file's Merkle tree for each reader. */
+
+#define TREE_SHARE	128	/* of the file: a page has that many hashes */
+
+/* Only a file that nobody can write to gets a tree. */
+static int setup_verity(struct cma_block *b)
+{
+	struct fsverity_enable_arg arg = {
+		.version = 1, .block_size = BLOCK_PAGE,
+		.hash_algorithm = FS_VERITY_HASH_ALG_SHA256,
+	};
+	int fd = cma_sparse_file(b->bytes);
+	char path[32];
+
+	if (fd < 0)
+		return fd;
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	b->fd = open(path, O_RDONLY);
+	close(fd);
+	if (b->fd < 0 || ioctl(b->fd, FS_IOC_ENABLE_VERITY, &arg))
+		return cma_block_failed(b, "FS_IOC_ENABLE_VERITY");
+	return 0;
+}
+
+static void *read_tree(void *data)
+{
+	size_t i = *(unsigned int *)data;
+	struct fsverity_read_metadata_arg arg = {
+		.metadata_type = FS_VERITY_METADATA_TYPE_MERKLE_TREE,
+		.offset = i * BLOCK_PAGE,
+		.length = BLOCK_PAGE,
+		.buf_ptr = (uintptr_t)sleepers.region + i * BLOCK_PAGE,
+	};
+
+	ioctl(sleepers.fd, FS_IOC_READ_VERITY_METADATA, &arg);
+	return NULL;
+}
+
+static int run_verity(struct cma_block *b)
+{
+	int err = make_region(b, b->bytes / BLOCK_PAGE / TREE_SHARE,
+			      BLOCK_PAGE, 0);
+
+	sleepers.fd = b->fd;
+	if (!err)
+		err = start_sleepers(b, read_tree);
+	if (err)
+		return err;
+	hold_sleepers(b, BLOCK_PAGE);
+}
+
 /* A write fault of a private file: waits with the page it will copy to. */
 
 static void *write_page(void *data)
@@ -348,6 +401,8 @@ const struct cma_block_kind cma_fault_blocks[] = {
 	  .most = BLOCK_THREADS * BATCH_BYTES },
 	{ .name = "read-uffd-tmpfs", .run = run_read_tmpfs,
 	  .most = 64 * BLOCK_CHUNK },
+	{ .name = "verity-uffd", .setup = setup_verity, .run = run_verity,
+	  .most = 128 * BLOCK_CHUNK },
 	{ .name = "cow-uffd", .run = run_cow,
 	  .most = BLOCK_THREADS * BLOCK_THREAD },
 	{ .name = "uffd-copy", .run = run_copy,

@@ -20,12 +20,15 @@
 #include "cma_nullb.h"
 #include "cma_util.h"
 
-/* Direct reads of a device that takes three seconds for each. */
+/*
+ * Direct reads of a device that takes five seconds for each. A read is one
+ * request of that device, or there would not be tags for all of them.
+ */
 
-#define READ_BYTES	(256 * 1024UL)
-#define READS_MOST	4096
-#define READ_NS		3000000000ULL
-#define HALF_READ_MS	1500
+#define READ_BYTES	(512 * 1024UL)
+#define READS_MOST	2048
+#define READ_NS		5000000000ULL
+#define HALF_READ_MS	2500
 
 static void undo_slow(struct cma_block *b)
 {
@@ -40,8 +43,9 @@ static int setup_slow(struct cma_block *b)
 {
 	static const struct cma_nullb_setting settings[] = {
 		{ "size", "1024" }, { "irqmode", "2" },
-		{ "completion_nsec", "3000000000" }, { "no_sched", "1" },
-		{ "hw_queue_depth", "4096" }, { "submit_queues", "1" },
+		{ "completion_nsec", "5000000000" }, { "no_sched", "1" },
+		{ "hw_queue_depth", "2048" }, { "submit_queues", "1" },
+		{ "max_sectors", "1024" },
 		{ NULL, NULL }
 	};
 
@@ -143,7 +147,7 @@ static int run_odirect_slow(struct cma_block *b)
 
 /* Memory of another process, read in a loop: its pages are pinned in turns. */
 
-#define PVM_READERS	24
+#define PVM_READERS	8
 #define PVM_PARTS	1024
 
 /* One call for all of it: the kernel pins 1024 pages, copies, pins the next. */
@@ -216,8 +220,7 @@ static int run_gup(struct cma_block *b)
 
 const struct cma_block_kind cma_pin_blocks[] = {
 	{ .name = "odirect-slow", .setup = setup_slow,
-	  .run = run_odirect_slow, .undo = undo_slow,
-	  .most = 160 * BLOCK_CHUNK },
+	  .run = run_odirect_slow, .undo = undo_slow },
 	{ .name = "pvm-readv", .run = run_pvm },
 	{ .name = "gup-pin", .setup = setup_gup, .run = run_gup },
 	{ .name = NULL }
