@@ -17,6 +17,7 @@
  * This file owns the decision what is a loan, and what the hooks in gup.c,
  * filemap.c, shmem.c and memory.c call.  It has no state but counters.
  */
+#include <linux/cma_lend.h>
 #include <linux/delay.h>
 #include <linux/gfp.h>
 #include <linux/highmem.h>
