@@ -145,7 +145,7 @@ static bool cma_move_mapped(struct vm_area_struct *vma, unsigned long addr,
 	first = cma_collect_mapped(vma, addr, end, &folios);
 	if (!first)
 		return true;
-	moved = cma_move_out(&folios, gfp, NULL);
+	moved = cma_move_out(&folios, gfp);
 	putback_movable_pages(&folios);
 	cma_count_guard(first, moved, 0);
 	return moved;
@@ -237,7 +237,7 @@ static unsigned int cma_move_held(struct list_head *folios)
 	first = &folio->page;
 	list_for_each_entry(folio, folios, lru)
 		folio_put(folio);
-	moved = cma_move_out(folios, cma_guard_gfp(0), NULL);
+	moved = cma_move_out(folios, cma_guard_gfp(0));
 	if (!moved)
 		list_for_each_entry(folio, folios, lru)
 			folio_get(folio);
@@ -418,6 +418,32 @@ int __cma_guard_read(struct iov_iter *iter, loff_t bytes,
 
 /* Write faults. */
 
+/**
+ * cma_take_hold() - take the reference again that cma_let_go() gave up
+ * @vmf: a write fault that copies; vmf->page is what it copies from
+ * @folio: result: the folio of vmf->page, with a reference
+ *
+ * Context: mmap_lock or the VMA's lock held; takes the page table's lock.
+ * Return: false if something else is mapped by now, or nothing.
+ */
+bool cma_take_hold(struct vm_fault *vmf, struct folio **folio)
+{
+	pte_t *pte = pte_offset_map_lock(vmf->vma->vm_mm, vmf->pmd,
+					 vmf->address, &vmf->ptl);
+	bool same;
+
+	if (!pte)
+		return false;
+	/* What is mapped is not freed under the lock. */
+	same = pte_same(ptep_get(pte), vmf->orig_pte);
+	if (same) {
+		*folio = page_folio(vmf->page);
+		folio_get(*folio);
+	}
+	pte_unmap_unlock(pte, vmf->ptl);
+	return same;
+}
+
 static struct super_block *cma_fault_sb(const struct vm_fault *vmf)
 {
 	return file_inode(vmf->vma->vm_file)->i_sb;
@@ -434,18 +460,18 @@ static struct super_block *cma_fault_sb(const struct vm_fault *vmf)
  * one.
  *
  * Context: mmap_lock or the VMA's lock held; may sleep.
- * Return: false to go on, and to call __cma_guard_mkwrite_done() afterwards;
- *	true if the reference is gone and the fault has to begin anew.
+ * Return: 1 to go on, and to call __cma_guard_mkwrite_done() afterwards; -EAGAIN if
+ *	the reference is gone and the fault has to begin anew.
  */
-bool __cma_guard_mkwrite(struct vm_fault *vmf, struct folio *folio)
+int __cma_guard_mkwrite(struct vm_fault *vmf, struct folio *folio)
 {
 	if (sb_start_write_trylock(cma_fault_sb(vmf)))
-		return false;
-	if (cma_move_folio(folio))
-		return true;
-	folio_put(folio);
-	cma_guard_pause();
-	return true;
+		return 1;
+	if (!cma_move_folio(folio)) {
+		folio_put(folio);
+		cma_guard_pause();
+	}
+	return -EAGAIN;
 }
 
 /**
@@ -455,4 +481,43 @@ bool __cma_guard_mkwrite(struct vm_fault *vmf, struct folio *folio)
 void __cma_guard_mkwrite_done(struct vm_fault *vmf)
 {
 	sb_end_write(cma_fault_sb(vmf));
+}
+
+/* Migration. */
+
+/**
+ * __cma_put_back() - put a loan back on the LRU that could not be migrated
+ * @folio: an isolated folio, on the caller's list
+ *
+ * Context: any.
+ */
+void __cma_put_back(struct folio *folio)
+{
+	LIST_HEAD(folios);
+
+	list_move(&folio->lru, &folios);
+	putback_movable_pages(&folios);
+}
+
+/**
+ * __cma_may_receive() - may a page cache get this folio by migration?
+ * @mapping: the page cache, or that of swap
+ * @newfolio: the folio, perhaps of an area
+ * @folio: the folio in whose place it goes
+ *
+ * The file may have changed hands since @folio was chosen.  A mapping remembers
+ * that it had a loan, whichever way the loan got there.
+ *
+ * Context: under the xarray's lock.
+ * Return: false if the mapping's pages may not be lent.
+ */
+bool __cma_may_receive(struct address_space *mapping,
+		       const struct folio *newfolio, const struct folio *folio)
+{
+	if (folio_test_swapcache(folio) || !cma_find_area(page_to_pfn(&newfolio->page)))
+		return true;
+	if (!(mapping_gfp_mask(mapping) & __GFP_CMA))
+		return false;
+	set_bit(AS_CMA_LENT, &mapping->flags);
+	return true;
 }

@@ -7,10 +7,11 @@
  * for cma_take_free(), isolated its pageblocks.  Nothing here waits for one
  * folio: locks are tried, migration is asynchronous, and what did not move is
  * found again by the next scan, after a pause that grows, until the deadline.
- * No state outlives a call, but for the worker that flushes LRU batches, and
- * nothing of ours is called from here.
+ * No state outlives a call, but for the worker that flushes LRU batches and notes
+ * of where pages went, and nothing of ours is called from here.
  */
 #include <linux/atomic.h>
+#include <linux/backing-dev.h>
 #include <linux/delay.h>
 #include <linux/fs.h>
 #include <linux/gfp.h>
@@ -18,10 +19,15 @@
 #include <linux/migrate.h>
 #include <linux/mm.h>
 #include <linux/mm_inline.h>
+#include <linux/mutex.h>
+#include <linux/oom.h>
 #include <linux/pagemap.h>
+#include <linux/psi.h>
 #include <linux/rcupdate.h>
+#include <linux/sched/mm.h>
 #include <linux/sched/signal.h>
 #include <linux/string.h>
+#include <linux/suspend.h>
 #include <linux/swap.h>
 #include <linux/vmstat.h>
 #include <linux/wait.h>
@@ -43,6 +49,38 @@
 /* How long to wait for such a flush, in jiffies. */
 #define CMA_DRAIN_LIMIT		(HZ / 10)
 
+/* Free chunks of a size to look at for one that may be taken. */
+#define CMA_LOOK_AT		8
+
+/* Scans without any progress, for want of memory, before a victim is asked for. */
+#define CMA_KILL_IDLE		8
+/* What a victim has to be gone, in jiffies. */
+#define CMA_KILL_WAIT		HZ
+
+/* When a victim was last asked for, in jiffies; under oom_lock. */
+static unsigned long cma_last_kill = INITIAL_JIFFIES - CMA_KILL_WAIT - 1;
+
+/*
+ * Pages that were targets lately.  What the guard moves out is moved for somebody
+ * who has yet to look it up: moved in again before that, neither would get on.
+ */
+#define CMA_TARGETS_ORDER	12
+#define CMA_TARGET_TIME		HZ
+
+/**
+ * struct cma_target_note - a page that something was moved to
+ * @pfn: the page
+ * @when: in jiffies
+ *
+ * Written without a lock, and overwritten by others: a hint.
+ */
+struct cma_target_note {
+	unsigned long pfn;
+	unsigned long when;
+};
+
+static struct cma_target_note cma_targets[1 << CMA_TARGETS_ORDER];
+
 /* Flushes of LRU batches that are over, and who waits for one. */
 static atomic_t cma_drains;
 static DECLARE_WAIT_QUEUE_HEAD(cma_drained);
@@ -56,6 +94,8 @@ static DECLARE_WAIT_QUEUE_HEAD(cma_drained);
  * @in_batch: a page in use is not on the LRU, or has references too many; it
  *	may sit in a CPU's batch
  * @no_memory: a target could not be allocated
+ * @writing: something is being written, or about to be
+ * @spare: there is something to be had elsewhere, sooner or later
  * @poisoned: the page that stands in the way never comes back
  */
 struct cma_scan {
@@ -65,6 +105,8 @@ struct cma_scan {
 	unsigned long last_busy;
 	bool in_batch;
 	bool no_memory;
+	bool writing;
+	bool spare;
 	bool poisoned;
 };
 
@@ -171,6 +213,140 @@ bool cma_take_free(struct cma_recall *rc)
 	return rc->taken == rc->end;
 }
 
+/* The smallest free chunk that an area of the zone lends, or NULL. */
+static struct page *cma_smallest_free(struct zone *zone)
+{
+	struct list_head *list;
+	unsigned int order;
+
+	lockdep_assert_held(&zone->lock);
+
+	for (order = 0; order < NR_PAGE_ORDERS; order++) {
+		list = &zone->free_area[order].free_list[MIGRATE_CMA];
+		if (!list_empty(list))
+			return list_first_entry(list, struct page, buddy_list);
+	}
+	return NULL;
+}
+
+/* Take up to @most pages of a free chunk; none if @page is NULL. */
+static bool cma_take_from(struct cma_recall *rc, struct zone *zone,
+			  struct page *page, unsigned long most)
+{
+	lockdep_assert_held(&zone->lock);
+
+	if (!page)
+		return false;
+	rc->start = page_to_pfn(page);
+	rc->taken = rc->start;
+	rc->end = rc->start + min(most, 1UL << buddy_order(page));
+	return cma_take_chunk(rc, zone);
+}
+
+/**
+ * cma_take_any() - take free pages of an area, wherever there are some
+ * @rc: result: [rc->start, rc->end) is taken
+ * @zone: zone of the area
+ * @most: pages that are wanted at most
+ *
+ * Not from ranges under recall: what is isolated is on other lists.
+ *
+ * Context: any; takes zone->lock.
+ * Return: false if there are none, or none above the zone's min watermark.
+ */
+bool cma_take_any(struct cma_recall *rc, struct zone *zone, unsigned long most)
+{
+	unsigned long flags;
+	bool taken;
+
+	spin_lock_irqsave(&zone->lock, flags);
+	taken = cma_take_from(rc, zone, cma_smallest_free(zone), most);
+	spin_unlock_irqrestore(&zone->lock, flags);
+	return taken;
+}
+
+/*
+ * Look at a few chunks of each size, the smallest first.  What may not be taken
+ * goes to the end of its list: the next one sees others.
+ */
+static struct page *cma_find_isolated(struct zone *zone,
+				      bool (*may_take)(unsigned long pfn))
+{
+	unsigned int order, n;
+	struct list_head *list;
+	struct page *page;
+
+	lockdep_assert_held(&zone->lock);
+
+	for (order = 0; order < NR_PAGE_ORDERS; order++) {
+		list = &zone->free_area[order].free_list[MIGRATE_ISOLATE];
+		for (n = 0; n < CMA_LOOK_AT && !list_empty(list); n++) {
+			page = list_first_entry(list, struct page, buddy_list);
+			if (may_take(page_to_pfn(page)))
+				return page;
+			list_move_tail(&page->buddy_list, list);
+		}
+	}
+	return NULL;
+}
+
+/**
+ * cma_take_isolated() - take a free page that is isolated
+ * @rc: result: [rc->start, rc->end) is taken
+ * @zone: zone of the page
+ * @may_take: which pages may be taken; called under zone->lock
+ *
+ * Context: any; takes zone->lock.
+ * Return: false if none was found.
+ */
+bool cma_take_isolated(struct cma_recall *rc, struct zone *zone,
+		       bool (*may_take)(unsigned long pfn))
+{
+	unsigned long flags;
+	bool taken;
+
+	spin_lock_irqsave(&zone->lock, flags);
+	taken = cma_take_from(rc, zone, cma_find_isolated(zone, may_take), 1);
+	spin_unlock_irqrestore(&zone->lock, flags);
+	return taken;
+}
+
+/* Put prepared pages on the free lists, as chunks as large as can be. */
+static void cma_put_run(unsigned long pfn, unsigned long end)
+{
+	unsigned long flags, stop;
+
+	/* There may be no page at @end. */
+	for (; pfn < end; pfn = stop) {
+		struct zone *zone = page_zone(pfn_to_page(pfn));
+
+		stop = min(end, ALIGN(pfn + 1, MAX_ORDER_NR_PAGES));
+		spin_lock_irqsave(&zone->lock, flags);
+		cma_put_back(zone, pfn, stop);
+		spin_unlock_irqrestore(&zone->lock, flags);
+	}
+}
+
+/*
+ * Return pages that were taken, and not handed over, to the free lists, but for
+ * those that were poisoned meanwhile.
+ */
+static void cma_put_taken(unsigned long pfn, unsigned long end)
+{
+	unsigned long run = pfn;
+
+	for (; pfn < end; pfn++) {
+		struct page *page = pfn_to_page(pfn);
+
+		set_page_private(page, 0);
+		if (!PageHWPoison(page))
+			continue;
+		cma_put_run(run, pfn);
+		run = pfn + 1;
+	}
+	cma_put_run(run, end);
+}
+
 /**
  * cma_untake() - give up: return what a failed recall took
  * @rc: the recall; rc->taken goes back to rc->start
@@ -179,74 +355,77 @@ bool cma_take_free(struct cma_recall *rc)
  */
 void cma_untake(struct cma_recall *rc)
 {
-	struct zone *zone = cma_recall_zone(rc);
-	unsigned long flags, pfn, size;
-
-	for (pfn = rc->start; pfn < rc->taken; pfn += size) {
-		struct page *page = pfn_to_page(pfn);
-
-		size = 1UL << page_private(page);
-		set_page_private(page, 0);
-		spin_lock_irqsave(&zone->lock, flags);
-		cma_put_back(zone, pfn, pfn + size);
-		spin_unlock_irqrestore(&zone->lock, flags);
-	}
+	cma_put_taken(rc->start, rc->taken);
 	rc->taken = rc->start;
 }
 
+/**
+ * cma_put_padding() - return what was taken with a block, but not handed over
+ * @pfn: one past the last page of the block
+ * @end: where its last granule ends
+ *
+ * Does nothing where that is free already, because whoever held the block gave it
+ * back by other means.
+ *
+ * Context: any; takes zone->lock.
+ */
+void cma_put_padding(unsigned long pfn, unsigned long end)
+{
+	if (pfn < end && !is_free_buddy_page(pfn_to_page(pfn)))
+		cma_put_taken(pfn, end);
+}
+
 /* One compound page: the range is naturally aligned, the caller saw to that. */
-static void cma_hand_over_folio(struct cma_recall *rc)
+static void cma_hand_over_folio(struct cma_recall *rc, unsigned long nr_pages)
 {
 	struct page *head = pfn_to_page(rc->start);
-	unsigned int order = ilog2(rc->end - rc->start);
+	unsigned int order = ilog2(nr_pages);
 
 	post_alloc_hook(head, order, rc->gfp);
 	set_page_refcounted(head);
 	prep_compound_page(head, order);
 }
 
+/* Order of the taken chunk at @pfn, which is cut where it goes beyond @end. */
+static unsigned int cma_cut_taken(unsigned long pfn, unsigned long end)
+{
+	unsigned long stop = pfn + (1UL << page_private(pfn_to_page(pfn)));
+
+	if (stop > end) {
+		cma_mark_taken(pfn, end);
+		cma_mark_taken(end, stop);
+	}
+	return page_private(pfn_to_page(pfn));
+}
+
 /**
  * cma_hand_over() - make the taken range what the caller of cma_alloc() expects
  * @rc: a recall that took its whole range
+ * @nr_pages: pages to hand over; what is behind stays taken, see cma_put_padding()
  *
  * Pages are prepared as any allocation (initialised, unpoisoned, owned) and
  * get a reference each, or one together where rc->gfp has __GFP_COMP.
  *
  * Context: any.
  */
-void cma_hand_over(struct cma_recall *rc)
+void cma_hand_over(struct cma_recall *rc, unsigned long nr_pages)
 {
-	unsigned long pfn;
+	unsigned long pfn, end = rc->start + nr_pages;
 	unsigned int order;
 
 	VM_WARN_ON_ONCE(rc->taken != rc->end);
 	if (rc->gfp & __GFP_COMP) {
-		cma_hand_over_folio(rc);
+		cma_hand_over_folio(rc, nr_pages);
 		return;
 	}
-	for (pfn = rc->start; pfn < rc->end; pfn += 1UL << order) {
+	for (pfn = rc->start; pfn < end; pfn += 1UL << order) {
 		struct page *page = pfn_to_page(pfn);
 
-		order = page_private(page);
+		order = cma_cut_taken(pfn, end);
 		post_alloc_hook(page, order, rc->gfp);
 		set_page_refcounted(page);
 		if (order)
 			split_page(page, order);
-	}
-}
-
-/* Put prepared pages on the free lists, as chunks as large as can be. */
-static void cma_free_run(unsigned long pfn, unsigned long end)
-{
-	struct zone *zone = page_zone(pfn_to_page(pfn));
-	unsigned long flags, stop;
-
-	count_vm_events(PGFREE, end - pfn);
-	for (; pfn < end; pfn = stop) {
-		stop = min(end, ALIGN(pfn + 1, MAX_ORDER_NR_PAGES));
-		spin_lock_irqsave(&zone->lock, flags);
-		cma_put_back(zone, pfn, stop);
-		spin_unlock_irqrestore(&zone->lock, flags);
 	}
 }
 
@@ -293,12 +472,12 @@ unsigned long cma_give_back(unsigned long pfn, unsigned long nr_pages)
 		held += !cma_sole_owner(page);
 		if (put_page_testzero(page) && free_pages_prepare(page, 0))
 			continue;
-		if (run < pfn)
-			cma_free_run(run, pfn);
+		count_vm_events(PGFREE, pfn - run);
+		cma_put_run(run, pfn);
 		run = pfn + 1;
 	}
-	if (run < end)
-		cma_free_run(run, end);
+	count_vm_events(PGFREE, end - run);
+	cma_put_run(run, end);
 	return held;
 }
 
@@ -438,12 +617,93 @@ static void cma_drop_clean(struct cma_recall *rc, struct cma_scan *scan)
 /**
  * struct cma_target - where loans go
  * @gfp: what the allocation of a page may do
+ * @sparing: others are not left without
  * @no_memory: result: there was no page for one of them
  */
 struct cma_target {
 	gfp_t gfp;
+	bool sparing;
 	bool no_memory;
 };
+
+static struct cma_target_note *cma_target_note(unsigned long pfn)
+{
+	return &cma_targets[pfn & (ARRAY_SIZE(cma_targets) - 1)];
+}
+
+static void cma_note_target(unsigned long pfn)
+{
+	struct cma_target_note *note = cma_target_note(pfn);
+
+	WRITE_ONCE(note->when, jiffies);
+	WRITE_ONCE(note->pfn, pfn);
+}
+
+/**
+ * cma_moved_out_lately() - was something moved out to this page a moment ago?
+ * @pfn: the page
+ *
+ * Context: any.
+ * Return: true if so; a hint.
+ */
+bool cma_moved_out_lately(unsigned long pfn)
+{
+	const struct cma_target_note *note = cma_target_note(pfn);
+
+	return READ_ONCE(note->pfn) == pfn &&
+	       time_before(jiffies, READ_ONCE(note->when) + CMA_TARGET_TIME);
+}
+
+/* Pages of a zone that are free, or could be if they were reclaimed. */
+static unsigned long cma_droppable_pages(struct zone *zone)
+{
+	unsigned long nr = zone_page_state(zone, NR_FREE_PAGES) +
+			   zone_page_state(zone, NR_ZONE_INACTIVE_FILE) +
+			   zone_page_state(zone, NR_ZONE_ACTIVE_FILE);
+
+	if (get_nr_swap_pages() > 0)
+		nr += zone_page_state(zone, NR_ZONE_INACTIVE_ANON) +
+		      zone_page_state(zone, NR_ZONE_ACTIVE_ANON);
+	return nr;
+}
+
+/*
+ * The last of page cache is what runs: without it, and with nothing free, others
+ * are killed.  What a node has to keep, free or to be reclaimed, is twice what
+ * kswapd keeps free.  Are there @pages beside?  Of all its zones, for who finds
+ * one of them short takes from the next.
+ */
+static bool cma_has_spare(int nid, unsigned long pages)
+{
+	struct zone *zones = NODE_DATA(nid)->node_zones, *zone;
+
+	for (zone = zones; zone < zones + MAX_NR_ZONES; zone++)
+		pages += min(zone_managed_pages(zone), 2 * high_wmark_pages(zone) +
+			     zone->lowmem_reserve[ZONE_MOVABLE]);
+	for (zone = zones; zone < zones + MAX_NR_ZONES; zone++)
+		pages -= min(pages, cma_droppable_pages(zone));
+	return !pages;
+}
+
+static bool cma_any_spare(unsigned long pages)
+{
+	int nid;
+
+	for_each_node_state(nid, N_MEMORY)
+		if (cma_has_spare(nid, pages))
+			return true;
+	return false;
+}
+
+/* Is there enough left on the node of @dst, and some of it free in its zone? */
+static bool cma_leaves_enough(const struct folio *dst)
+{
+	struct zone *zone = folio_zone(dst);
+
+	return !cma_shortfall(zone, low_wmark_pages(zone) +
+			      zone->lowmem_reserve[ZONE_MOVABLE]) &&
+	       cma_has_spare(zone_to_nid(zone), 0);
+}
 
 /*
  * Targets lie outside of every area: they are movable, but no borrower's.  For a
@@ -458,46 +718,61 @@ static struct folio *cma_new_folio(struct folio *src, unsigned long private)
 	if (folio_test_large(src))
 		gfp = (gfp & ~__GFP_DIRECT_RECLAIM) | __GFP_COMP;
 	dst = __folio_alloc(gfp, folio_order(src), folio_nid(src), NULL);
-	if (!dst && !folio_test_large(src))
+	if (dst && target->sparing && !cma_leaves_enough(dst)) {
+		folio_put(dst);
+		dst = NULL;
+	}
+	if (dst)
+		cma_note_target(folio_pfn(dst));
+	else if (!folio_test_large(src))
 		target->no_memory = true;
 	return dst;
+}
+
+static unsigned int cma_move_to(struct list_head *folios,
+				struct cma_target *target)
+{
+	unsigned int moved = 0;
+
+	if (list_empty(folios))
+		return 0;
+	migrate_pages(folios, cma_new_folio, NULL, (unsigned long)target,
+		      MIGRATE_ASYNC, MR_CONTIG_RANGE, &moved);
+	return moved;
 }
 
 /**
  * cma_move_out() - migrate isolated folios out of the areas
  * @folios: the folios; those that could not be moved stay on the list
  * @gfp: what the allocation of targets may do
- * @no_memory: set where there was no target for one of them; or NULL
  *
  * Waits for no folio: locks are tried, what is under writeback stays.
  *
  * Context: process context, may sleep.
  * Return: pages moved.
  */
-unsigned int cma_move_out(struct list_head *folios, gfp_t gfp, bool *no_memory)
+unsigned int cma_move_out(struct list_head *folios, gfp_t gfp)
 {
 	struct cma_target target = { .gfp = gfp };
-	unsigned int moved = 0;
 
-	if (list_empty(folios))
-		return 0;
-	migrate_pages(folios, cma_new_folio, NULL, (unsigned long)&target,
-		      MIGRATE_ASYNC, MR_CONTIG_RANGE, &moved);
-	if (no_memory)
-		*no_memory |= target.no_memory;
-	return moved;
+	return cma_move_to(folios, &target);
 }
 
 /*
- * Fails fast.  Reclaim without __GFP_FS is throttled for a second at most, with
- * it until memory is found.
+ * Fails fast, and before others do: who can't wait, or has nothing to reclaim, is
+ * not to be killed because recall took the last page.  Return: is there enough
+ * memory for them?
  */
-static void cma_move(struct cma_recall *rc, struct cma_scan *scan)
+static bool cma_move(struct cma_recall *rc, struct cma_scan *scan)
 {
-	gfp_t gfp = (rc->gfp & (__GFP_RECLAIM | __GFP_IO)) | __GFP_NORETRY |
-		    __GFP_NOWARN | __GFP_NOMEMALLOC;
+	struct cma_target target = {
+		.gfp = (rc->gfp & __GFP_KSWAPD_RECLAIM) | __GFP_NOWARN |
+		       __GFP_NOMEMALLOC,
+		.sparing = true,
+	};
 
-	rc->moved += cma_move_out(&scan->folios, gfp, &scan->no_memory);
+	rc->moved += cma_move_to(&scan->folios, &target);
+	return !target.no_memory;
 }
 
 /*
@@ -517,13 +792,139 @@ static void cma_put_rest(struct cma_recall *rc, struct cma_scan *scan)
 	scan->in_batch = true;
 }
 
+/* Both file systems and swap, and not while the machine is suspended. */
+static bool cma_may_write(const struct cma_recall *rc)
+{
+	gfp_t both = __GFP_FS | __GFP_IO;
+
+	return (rc->gfp & both) == both && !pm_suspended_storage();
+}
+
+/* Without free swap, what is swap-backed would only be made active. */
+static bool cma_can_write(struct folio *folio)
+{
+	if (folio_test_unevictable(folio) || folio_test_mlocked(folio))
+		return false;
+	return folio_is_file_lru(folio) || get_nr_swap_pages() > 0;
+}
+
+/*
+ * Compressed, what is swapped out needs memory, and what becomes free is the
+ * range's.  Is there some outside, beside the last reserves?
+ */
+static bool cma_can_compress(const struct cma_recall *rc)
+{
+	struct zone *zones = NODE_DATA(zone_to_nid(cma_recall_zone(rc)))->node_zones;
+	struct zone *zone;
+
+	for (zone = zones; zone < zones + MAX_NR_ZONES; zone++)
+		if (managed_zone(zone) &&
+		    !cma_shortfall(zone, min_wmark_pages(zone)))
+			return true;
+	return false;
+}
+
+/*
+ * Written out, a loan needs no target but swap.  Anonymous memory and shmem are
+ * written here, dirty cache by the flushers; what is written is reclaimed by a
+ * later scan.  What stays is back on the LRU.  Return: true if pages were freed,
+ * or will be without more being done.
+ */
+static bool cma_write_out(struct cma_recall *rc, struct cma_scan *scan)
+{
+	bool swap = cma_can_compress(rc);
+	unsigned long before = rc->reclaimed + rc->swapped;
+	struct folio *folio, *next;
+	LIST_HEAD(cache);
+	LIST_HEAD(anon);
+
+	if (!cma_may_write(rc))
+		return false;
+	list_for_each_entry_safe(folio, next, &scan->folios, lru) {
+		bool file = folio_is_file_lru(folio);
+
+		if (!cma_can_write(folio) || !(file || swap))
+			continue;
+		cma_note_busy(rc, scan, folio_pfn(folio));
+		scan->writing |= folio_test_dirty(folio) && file;
+		/* Whoever puts it back counts it no more. */
+		node_stat_mod_folio(folio, NR_ISOLATED_ANON + file,
+				    -folio_nr_pages(folio));
+		list_move_tail(&folio->lru, file ? &cache : &anon);
+	}
+	if (list_empty(&cache) && list_empty(&anon))
+		return false;
+	if (scan->writing)
+		wakeup_flusher_threads(WB_REASON_VMSCAN);
+	rc->reclaimed += reclaim_pages(&cache);
+	rc->swapped += reclaim_pages(&anon);
+	lru_add_drain();
+	scan->writing |= global_node_page_state(NR_WRITEBACK) > 0;
+	return scan->writing || rc->reclaimed + rc->swapped > before;
+}
+
+/*
+ * As an allocation would, but without __GFP_FS: with it, who is throttled waits
+ * until others have found memory, not for a second.
+ */
+static unsigned long cma_reclaim_some(const struct cma_recall *rc,
+				      struct zonelist *zones)
+{
+	/* Less is allowed while the machine is suspended. */
+	gfp_t gfp = GFP_NOIO | (rc->gfp & gfp_allowed_mask & __GFP_IO);
+	unsigned long nr, pflags;
+	unsigned int noreclaim;
+
+	psi_memstall_enter(&pflags);
+	fs_reclaim_acquire(gfp);
+	noreclaim = memalloc_noreclaim_save();
+	nr = try_to_free_pages(zones, 0, gfp, NULL);
+	memalloc_noreclaim_restore(noreclaim);
+	fs_reclaim_release(gfp);
+	psi_memstall_leave(&pflags);
+	cond_resched();
+	return nr;
+}
+
+static bool cma_recall_ends(const struct cma_recall *rc)
+{
+	return fatal_signal_pending(current) ||
+	       time_after_eq(jiffies, rc->deadline);
+}
+
+/* Memory for the next batch, from elsewhere: what is left of this one needs some. */
+static void cma_reclaim(const struct cma_recall *rc, struct cma_scan *scan)
+{
+	struct zonelist *zones = node_zonelist(zone_to_nid(cma_recall_zone(rc)),
+					       GFP_KERNEL);
+	unsigned long sum = 0, nr = 1;
+
+	if (current->flags & PF_MEMALLOC)
+		return;
+	/* Where kswapd has lost hope, it may have some again. */
+	NODE_DATA(zone_to_nid(cma_recall_zone(rc)))->kswapd_failures = 0;
+	while (nr && sum < CMA_EVACUATE_BATCH && cma_any_spare(0) &&
+	       !cma_recall_ends(rc)) {
+		nr = cma_reclaim_some(rc, zones);
+		sum += nr;
+	}
+	/* On per-CPU lists, what was freed does not even help others. */
+	drain_all_pages(NULL);
+	scan->spare = cma_any_spare(CMA_EVACUATE_BATCH);
+}
+
+/* Move what can be moved; where there is no memory for that, go down the ladder. */
 static void cma_evacuate(struct cma_recall *rc, struct cma_scan *scan)
 {
 	scan->nr = 0;
 	cma_drop_clean(rc, scan);
-	cma_move(rc, scan);
-	if (scan->no_memory)
+	if (!cma_move(rc, scan)) {
+		scan->no_memory = true;
 		cma_drop_clean(rc, scan);
+		if (!list_empty(&scan->folios) &&
+		    (!cma_write_out(rc, scan) || !list_empty(&scan->folios)))
+			cma_reclaim(rc, scan);
+	}
 	cma_put_rest(rc, scan);
 }
 
@@ -540,12 +941,82 @@ static int cma_recall_over(const struct cma_recall *rc,
 	return 0;
 }
 
+/* Is a victim still on its way?  The OOM reaper ends that, for better or worse. */
+static bool cma_victim_in_flight(void)
+{
+	struct task_struct *p;
+	bool found = false;
+
+	lockdep_assert_held(&oom_lock);
+
+	rcu_read_lock();
+	for_each_process(p) {
+		found = tsk_is_oom_victim(p) &&
+			!test_bit(MMF_OOM_SKIP, &p->signal->oom_mm->flags);
+		if (found)
+			break;
+	}
+	rcu_read_unlock();
+	return found;
+}
+
+/* As for sysrq, which never panics: that is what the order says. */
+static void cma_kill_now(struct cma_recall *rc)
+{
+	struct oom_control oc = {
+		.zonelist = node_zonelist(zone_to_nid(cma_recall_zone(rc)),
+					  GFP_KERNEL),
+		.gfp_mask = GFP_KERNEL,
+		.order = -1,
+	};
+
+	lockdep_assert_held(&oom_lock);
+
+	cma_last_kill = jiffies;
+	if (!out_of_memory(&oc))
+		rc->may_kill = false;
+	else if (oc.chosen)
+		rc->killed++;
+}
+
+/*
+ * The last rung: one victim.  A victim of anybody that is still on its way is not
+ * joined by another one.
+ */
+static void cma_kill_one(struct cma_recall *rc)
+{
+	/* Whoever has it is about to kill somebody. */
+	if (!mutex_trylock(&oom_lock))
+		return;
+	if (time_after(jiffies, cma_last_kill + CMA_KILL_WAIT) &&
+	    !cma_victim_in_flight())
+		cma_kill_now(rc);
+	mutex_unlock(&oom_lock);
+}
+
+/*
+ * There is no memory to be had without a victim, or no time to wait for it.  But
+ * nobody is killed for a request that will be over before he is gone.
+ */
+static bool cma_needs_victim(const struct cma_recall *rc,
+			     const struct cma_scan *scan, unsigned int idle)
+{
+	if (!scan->no_memory || !rc->may_kill || !cma_may_write(rc) ||
+	    time_after(jiffies + CMA_KILL_WAIT, rc->deadline))
+		return false;
+	return time_after_eq(jiffies, rc->half) ||
+	       (idle >= CMA_KILL_IDLE && !scan->writing && !scan->spare);
+}
+
 /* Nothing has gone since @since, in @idle scans; the first two drain. */
 static int cma_recall_stuck(const struct cma_recall *rc,
 			    const struct cma_scan *scan, unsigned int idle,
 			    unsigned long since)
 {
 	if (idle <= 2 || time_before(jiffies, since + rc->patience))
+		return 0;
+	/* Elsewhere there is no more memory than here: a victim may have some. */
+	if (scan->no_memory && rc->may_kill && cma_may_write(rc))
 		return 0;
 	return scan->no_memory ? -ENOMEM : -EBUSY;
 }
@@ -626,7 +1097,7 @@ static void cma_pause(struct cma_recall *rc, const struct cma_scan *scan,
 /* Grows with whatever a scan gets done. */
 static unsigned long cma_progress(const struct cma_recall *rc)
 {
-	return rc->taken + rc->moved + rc->dropped;
+	return rc->taken + rc->moved + rc->dropped + rc->reclaimed + rc->swapped;
 }
 
 /**
@@ -668,6 +1139,8 @@ int cma_recall_range(struct cma_recall *rc)
 			/* What the last scan did may have been enough. */
 			return cma_take_free(rc) ? 0 : ret;
 		}
+		if (cma_needs_victim(rc, &scan, idle))
+			cma_kill_one(rc);
 		cma_pause(rc, &scan, idle++);
 		rc->rescans++;
 	}
@@ -738,8 +1211,14 @@ unsigned long cma_range_cost(unsigned long start, unsigned long end,
 	return cost;
 }
 
-/* References to a folio that migration accounts for. */
-static int cma_expected_refs(const struct folio *folio)
+/**
+ * cma_expected_refs() - references to a folio that migration accounts for
+ * @folio: the folio
+ *
+ * Context: any; a guess where the folio is not locked.
+ * Return: those of page tables, page cache, swap cache and buffers.
+ */
+int cma_expected_refs(const struct folio *folio)
 {
 	int refs = folio_mapcount(folio);
 

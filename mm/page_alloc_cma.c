@@ -341,6 +341,7 @@ static int __init cma_init_reserved_areas(void)
 		static_branch_enable(&cma_active_key);
 	for (i = 0; i < cma_area_count; i++)
 		cma_activate_area(&cma_areas[i]);
+	cma_init_lending();
 	return 0;
 }
 core_initcall(cma_init_reserved_areas);
@@ -386,6 +387,7 @@ int __init cma_init_reserved_mem(phys_addr_t base, phys_addr_t size,
 	else
 		snprintf(cma->name, sizeof(cma->name), "cma%u", cma_area_count);
 	cma->deadline_ms = CMA_DEADLINE_MS;
+	cma->oom = true;
 	cma->base_pfn = PFN_DOWN(base);
 	cma->count = size >> PAGE_SHIFT;
 	cma->order_per_bit = order_per_bit;
@@ -612,6 +614,28 @@ static void cma_unisolate(struct cma *cma, unsigned long start,
 	mutex_unlock(&cma->isolate_lock);
 }
 
+/**
+ * cma_keep() - keep an area's free pages from borrowers, or lend them again
+ * @cma: the area
+ * @keep: which of the two
+ *
+ * What is isolated is lent to nobody, and nobody counts it as free memory.
+ *
+ * Context: may sleep.
+ * Return: 0, or -EBUSY if others have isolated pages of the area.
+ */
+int cma_keep(struct cma *cma, bool keep)
+{
+	unsigned long end = cma->base_pfn + cma->count;
+
+	if (!cma->count)
+		return 0;
+	if (keep)
+		return cma_isolate(cma, cma->base_pfn, end);
+	cma_unisolate(cma, cma->base_pfn, end);
+	return 0;
+}
+
 /* Claims: which granules of the bitmap a request owns. */
 
 static struct cma_run cma_pages_to_run(const struct cma *cma, unsigned long pfn,
@@ -654,6 +678,22 @@ static void cma_wake_turn(struct cma *cma)
 		wake_up_all(&cma->turn);
 }
 
+static void cma_hold_run(struct cma *cma, struct cma_run run)
+{
+	lockdep_assert_held(&cma->lock);
+
+	bitmap_set(cma->held, run.start, run.end - run.start);
+	cma->nr_held += run.end - run.start;
+}
+
+static void cma_unhold_run(struct cma *cma, struct cma_run run)
+{
+	lockdep_assert_held(&cma->lock);
+
+	bitmap_clear(cma->held, run.start, run.end - run.start);
+	cma->nr_held -= run.end - run.start;
+}
+
 /* A claim ends: a device holds the block now, or nobody does. */
 static void cma_settle(struct cma *cma, unsigned long pfn, unsigned long pages,
 		       bool held)
@@ -663,7 +703,7 @@ static void cma_settle(struct cma *cma, unsigned long pfn, unsigned long pages,
 
 	spin_lock_irqsave(&cma->lock, flags);
 	if (held)
-		bitmap_set(cma->held, run.start, run.end - run.start);
+		cma_hold_run(cma, run);
 	else
 		bitmap_clear(cma->bitmap, run.start, run.end - run.start);
 	cma->claims--;
@@ -703,12 +743,13 @@ static bool cma_could_fit(const struct cma_request *req)
 static unsigned long cma_cheapest(const struct cma_request *req,
 				  const unsigned long *picks, unsigned int n)
 {
-	unsigned long cost, least = LONG_MAX, pfn, best = picks[0];
+	unsigned long cost, least = LONG_MAX, best = picks[0];
 	unsigned int i;
 
 	for (i = 0; n > 1 && i < n && least; i++) {
-		pfn = cma_granule_pfn(req->cma, picks[i]);
-		cost = cma_range_cost(pfn, pfn + req->pages, least);
+		cost = cma_range_cost(cma_granule_pfn(req->cma, picks[i]),
+				      cma_granule_pfn(req->cma, picks[i] +
+						      req->fit.count), least);
 		if (cost < least) {
 			least = cost;
 			best = picks[i];
@@ -730,7 +771,7 @@ static bool cma_forget_culprits(struct cma_request *req)
 /* Claim a place; req->rc then says which. */
 static int cma_claim(struct cma_request *req)
 {
-	unsigned long picks[CMA_PICKS_MAX], start, pfn;
+	unsigned long picks[CMA_PICKS_MAX], start;
 	unsigned int n;
 
 	/* Somebody may be quicker, but then somebody is served. */
@@ -743,10 +784,10 @@ static int cma_claim(struct cma_request *req)
 		start = cma_cheapest(req, picks, n);
 	} while (!cma_try_claim(req->cma, start, req->fit.count));
 
-	pfn = cma_granule_pfn(req->cma, start);
-	req->rc.start = pfn;
-	req->rc.taken = pfn;
-	req->rc.end = pfn + req->pages;
+	req->rc.start = cma_granule_pfn(req->cma, start);
+	req->rc.taken = req->rc.start;
+	/* Granules are lent whole, or not at all. */
+	req->rc.end = cma_granule_pfn(req->cma, start + req->fit.count);
 	return 0;
 }
 
@@ -922,7 +963,7 @@ static int cma_serve(struct cma_request *req)
 			return ret;
 		ret = cma_recall(req);
 		if (!ret) {
-			cma_hand_over(rc);
+			cma_hand_over(rc, req->pages);
 			cma_settle(cma, rc->start, req->pages, true);
 			return 0;
 		}
@@ -967,6 +1008,9 @@ static void cma_account(struct cma_request *req, int err, u64 us)
 	stats->max_us = max(stats->max_us, us);
 	stats->moved += req->rc.moved;
 	stats->dropped += req->rc.dropped;
+	stats->reclaimed += req->rc.reclaimed;
+	stats->swapped += req->rc.swapped;
+	stats->killed += req->rc.killed;
 	stats->rescans += req->rc.rescans;
 	put_cpu_ptr(req->cma->stats);
 }
@@ -1037,6 +1081,9 @@ static bool cma_init_request(struct cma_request *req, struct cma *cma,
 
 	timeout = min(timeout, cma_time_limit(cma, pages));
 	req->deadline = jiffies + timeout;
+	req->rc.half = jiffies + timeout / 2;
+	req->rc.may_kill = READ_ONCE(cma->oom) && !(gfp & __GFP_NOWARN) &&
+			   !(current->flags & PF_MEMALLOC);
 	req->patience = max(1UL, timeout / CMA_PATIENCE);
 	return true;
 }
@@ -1149,6 +1196,16 @@ bool cma_pages_valid(struct cma *cma, const struct page *pages,
 	return cma && pages && cma_area_has(cma, page_to_pfn(pages));
 }
 
+/* Does a block of small pages end where a granule does, or before its padding? */
+static bool cma_ends_granule(const struct cma *cma, unsigned long end)
+{
+	unsigned long mask = (1UL << cma->order_per_bit) - 1;
+
+	return page_ref_count(pfn_to_page(end - 1)) &&
+	       (!((end - cma->base_pfn) & mask) ||
+		!page_ref_count(pfn_to_page(end)));
+}
+
 /*
  * Is this a block, or a part of one, that a device holds?  Then it is not held
  * any more, and a second release finds nothing.
@@ -1170,8 +1227,10 @@ static bool cma_unhold(struct cma *cma, unsigned long pfn, unsigned long count)
 	/* Folios come and go whole. */
 	if (held && folio_test_large(folio))
 		held = folio_pfn(folio) == pfn && folio_nr_pages(folio) == count;
+	else if (held)
+		held = cma_ends_granule(cma, pfn + count);
 	if (held)
-		bitmap_clear(cma->held, run.start, run.end - run.start);
+		cma_unhold_run(cma, run);
 	spin_unlock_irqrestore(&cma->lock, flags);
 	return held;
 }
@@ -1185,6 +1244,7 @@ static void cma_release_block(struct cma *cma, unsigned long pfn,
 
 	WARN_ONCE(in_use, "cma: %s: %lu pages are still in use\n", cma->name,
 		  in_use);
+	cma_put_padding(pfn + count, cma_granule_pfn(cma, run.end));
 
 	spin_lock_irqsave(&cma->lock, flags);
 	bitmap_clear(cma->bitmap, run.start, run.end - run.start);

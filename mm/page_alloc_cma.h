@@ -4,8 +4,8 @@
  * touch which field, and the calls that patched kernel files make, each behind
  * one static key.  Calls run one way:
  *
- *   hook -> page_alloc_cma.c, guard_cma.c -> migrate_cma.c -> the kernel's own
- *   migration
+ *   hook -> page_alloc_cma.c, guard_cma.c, lend_cma.c -> migrate_cma.c -> the
+ *   kernel's own migration
  *
  * Lock order: cma->isolate_lock, then zone->lock.  cma->lock is a leaf.
  */
@@ -16,6 +16,7 @@
 #include <linux/debugfs.h>
 #include <linux/jump_label.h>
 #include <linux/kobject.h>
+#include <linux/memcontrol.h>
 #include <linux/mm.h>
 #include <linux/mmzone.h>
 #include <linux/mutex.h>
@@ -23,6 +24,7 @@
 #include <linux/pagemap.h>
 #include <linux/percpu.h>
 #include <linux/sched/mm.h>
+#include <linux/sched/rt.h>
 #include <linux/spinlock.h>
 #include <linux/uio.h>
 #include <linux/wait.h>
@@ -31,6 +33,7 @@
 
 #include "internal.h"
 
+struct alloc_context;
 struct folio_batch;
 
 /*
@@ -77,10 +80,14 @@ enum cma_failure {
  * @pages_released: pages given back by devices
  * @moved: loans migrated out
  * @dropped: loans that were clean cache and were dropped
+ * @reclaimed: loans that were page cache, written out and reclaimed in place
+ * @swapped: loans that were swapped out and reclaimed in place
+ * @killed: victims of the OOM killer
  * @rescans: times a range had to be scanned again
  * @guard_hits: times somebody wanted to hold a loan
  * @guard_moved: pages moved out for that
  * @guard_copied: pages copied because they could not be moved
+ * @moved_in: pages moved into the area to make room outside
  *
  * Written by its CPU only, with this_cpu_*() or preemption off; readers add up
  * all CPUs and may miss what is being counted meanwhile.
@@ -96,10 +103,36 @@ struct cma_stats {
 	u64 pages_released;
 	u64 moved;
 	u64 dropped;
+	u64 reclaimed;
+	u64 swapped;
+	u64 killed;
 	u64 rescans;
 	u64 guard_hits;
 	u64 guard_moved;
 	u64 guard_copied;
+	u64 moved_in;
+};
+
+/* To whom an area lends; the names stand in sysfs. */
+enum cma_lend {
+	CMA_LEND_ALL,		/* to all borrowers */
+	CMA_LEND_FILE,		/* to page cache only */
+	CMA_LEND_NONE,		/* to nobody */
+	CMA_LEND_POLICIES,
+};
+
+/**
+ * struct cma_lent - what an area lends at a moment, in pages
+ * @anon: anonymous memory
+ * @file: page cache
+ * @shmem: tmpfs, and memory that processes share
+ * @other: loans between allocation and use, or on their way back
+ */
+struct cma_lent {
+	unsigned long anon;
+	unsigned long file;
+	unsigned long shmem;
+	unsigned long other;
 };
 
 /* kobjects outlive their owner and cma_areas is static: they stand apart. */
@@ -118,10 +151,13 @@ struct cma_kobject {
  * @name: name in sysfs, debugfs and trace events
  * @deadline_ms: what bounds a request of up to 64 MiB; written by sysfs, read
  *	once by each request
+ * @oom: recall may ask the OOM killer for victims; written by sysfs
+ * @lend: to whom it lends; written under cma_lend_lock
  * @stats: counters, per CPU
- * @lock: guards @bitmap, @held and @claims; taken with interrupts off
+ * @lock: guards @bitmap, @held, @nr_held and @claims; taken with interrupts off
  * @bitmap: granules held by devices, or claimed by requests in progress
  * @held: granules held by devices
+ * @nr_held: how many these are; read without the lock
  * @claims: requests in progress that have claimed a place
  * @turn: requests that find no place while @claims is not 0
  * @isolate_lock: guards @isolated and the isolation that it counts
@@ -138,11 +174,14 @@ struct cma {
 	bool reserve_pages_on_error;
 	char name[CMA_MAX_NAME];
 	unsigned int deadline_ms;
+	bool oom;
+	enum cma_lend lend;
 	struct cma_stats __percpu *stats;
 
-	spinlock_t lock;		/* guards bitmap, held and claims */
+	spinlock_t lock;		/* guards the fields up to claims */
 	unsigned long *bitmap;
 	unsigned long *held;
+	unsigned long nr_held;
 	unsigned int claims;
 	wait_queue_head_t turn;
 
@@ -206,17 +245,22 @@ static inline unsigned long cma_granules(const struct cma *cma)
 
 /**
  * struct cma_recall - one recall of one pfn range
- * @start: first page wanted
- * @end: one past the last page wanted
+ * @start: first page of the range
+ * @end: one past its last page
  * @taken: pages [@start, @taken) have left the buddy allocator
  * @gfp: what recall may enter on the caller's behalf
  * @deadline: in jiffies; recall gives up then
  * @patience: in jiffies; it gives up when nothing has gone for so long
+ * @half: in jiffies; half of the request's time is over then
+ * @may_kill: the OOM killer may be asked for a victim
  * @first_busy: result of a failure: the first page that stood in the way
  * @last_busy: result of a failure: the last one
  * @stuck_since: result of a failure: in jiffies, when something went last
  * @moved: result: pages migrated out
  * @dropped: result: pages of clean cache dropped
+ * @reclaimed: result: pages of cache written out and reclaimed in place
+ * @swapped: result: pages swapped out and reclaimed in place
+ * @killed: result: victims of the OOM killer
  * @rescans: result: times the range was scanned again
  *
  * Belongs to one task and needs no lock.
@@ -228,32 +272,59 @@ struct cma_recall {
 	gfp_t gfp;
 	unsigned long deadline;
 	unsigned long patience;
+	unsigned long half;
+	bool may_kill;
 	unsigned long first_busy;
 	unsigned long last_busy;
 	unsigned long stuck_since;
 	unsigned long moved;
 	unsigned long dropped;
+	unsigned long reclaimed;
+	unsigned long swapped;
+	unsigned long killed;
 	unsigned long rescans;
 };
 
 /* migrate_cma.c */
 bool cma_take_free(struct cma_recall *rc);
+bool cma_take_any(struct cma_recall *rc, struct zone *zone, unsigned long most);
+bool cma_take_isolated(struct cma_recall *rc, struct zone *zone,
+		       bool (*may_take)(unsigned long pfn));
 int cma_recall_range(struct cma_recall *rc);
 void cma_untake(struct cma_recall *rc);
-void cma_hand_over(struct cma_recall *rc);
+void cma_put_padding(unsigned long pfn, unsigned long end);
+void cma_hand_over(struct cma_recall *rc, unsigned long nr_pages);
 unsigned long cma_give_back(unsigned long pfn, unsigned long nr_pages);
 unsigned long cma_range_cost(unsigned long start, unsigned long end,
 			     unsigned long limit);
 void cma_describe(struct cma_culprit *culprit, unsigned long pfn);
 bool cma_isolate_loan(struct folio *folio, struct list_head *folios);
 void cma_drain_batches(unsigned long limit);
-unsigned int cma_move_out(struct list_head *folios, gfp_t gfp, bool *no_memory);
+unsigned int cma_move_out(struct list_head *folios, gfp_t gfp);
+bool cma_moved_out_lately(unsigned long pfn);
+int cma_expected_refs(const struct folio *folio);
 
 /* page_alloc_cma.c */
 DECLARE_STATIC_KEY_FALSE(cma_active_key);
 
 struct cma *cma_find_area(unsigned long pfn);
+int cma_keep(struct cma *cma, bool keep);
 bool __cma_keeps_isolated(const struct page *page, int migratetype);
+
+/* lend_cma.c */
+DECLARE_STATIC_KEY_FALSE(cma_file_key);
+extern const char * const cma_lend_names[CMA_LEND_POLICIES];
+
+int cma_set_lend(struct cma *cma, enum cma_lend lend);
+void __init cma_init_lending(void);
+unsigned long __cma_balance(struct pglist_data *pgdat, int highest_zoneidx);
+bool __cma_make_room(gfp_t gfp, unsigned int order, unsigned int *alloc_flags,
+		     const struct alloc_context *ac, unsigned int tries);
+unsigned long __cma_reclaimable(struct zone *zone, unsigned int alloc_flags,
+				unsigned long reclaimable);
+bool cma_has_room_for_shmem(void);
+struct folio *__cma_borrow_for_file(gfp_t gfp);
+void cma_count_lent(const struct cma *cma, struct cma_lent *lent);
 
 /* guard_cma.c */
 bool __cma_is_lent(const struct page *page);
@@ -266,8 +337,12 @@ size_t __cma_copy_to_iter(struct page *page, size_t offset, size_t bytes,
 			  struct iov_iter *iter);
 int __cma_guard_read(struct iov_iter *iter, loff_t bytes,
 		     struct cma_read_guard *guard);
-bool __cma_guard_mkwrite(struct vm_fault *vmf, struct folio *folio);
+bool cma_take_hold(struct vm_fault *vmf, struct folio **folio);
+int __cma_guard_mkwrite(struct vm_fault *vmf, struct folio *folio);
 void __cma_guard_mkwrite_done(struct vm_fault *vmf);
+void __cma_put_back(struct folio *folio);
+bool __cma_may_receive(struct address_space *mapping,
+		       const struct folio *newfolio, const struct folio *folio);
 
 /* Is an area active, and may the page be in one? */
 static __always_inline bool cma_within_bounds(const struct page *page)
@@ -318,22 +393,59 @@ static inline bool cma_owes_reclaim(void)
 #endif
 }
 
-/* Hook in gfp_to_alloc_flags_cma(): is this a borrower? */
-static inline bool cma_may_borrow(gfp_t gfp)
+static inline bool cma_is_borrower(gfp_t gfp)
 {
-	if (!static_branch_unlikely(&cma_active_key))
-		return true;
 	return gfp & __GFP_CMA && !(current->flags & PF_MEMALLOC_NOCMA) &&
 	       !cma_owes_reclaim();
 }
 
 /*
- * Hooks where file folios are allocated: large ones are not lent, a dirty one
- * can't be split everywhere.
+ * Moving what a real-time task has locked delays the task: others go first, see
+ * cma_makes_room().  By priority, which is one comparison: who inherited it borrows
+ * last for as long.
  */
-static inline gfp_t cma_file_gfp(gfp_t gfp, unsigned int order)
+static inline bool cma_borrows_last(void)
 {
-	return order ? gfp & ~__GFP_CMA : gfp;
+	if (!rt_or_dl_task(current) || !current->mm)
+		return false;
+	/* Racy: a hint, and who locks is mostly this task. */
+	return data_race(current->mm->locked_vm);
+}
+
+/* Hook in gfp_to_alloc_flags_cma(): is this a borrower? */
+static inline bool cma_may_borrow(gfp_t gfp)
+{
+	if (!static_branch_unlikely(&cma_active_key))
+		return true;
+	return cma_is_borrower(gfp) && !cma_borrows_last();
+}
+
+/*
+ * Hooks where file folios are allocated: large ones are not lent, a dirty one
+ * can't be split everywhere.  Small ones may come from areas that lend to page
+ * cache only.
+ */
+static inline struct folio *cma_alloc_file_folio(gfp_t gfp, unsigned int order)
+{
+	struct folio *folio;
+
+	if (order)
+		return filemap_alloc_folio(gfp & ~__GFP_CMA, order);
+	if (static_branch_unlikely(&cma_file_key)) {
+		folio = __cma_borrow_for_file(gfp);
+		if (folio)
+			return folio;
+	}
+	return filemap_alloc_folio(gfp, 0);
+}
+
+/* Hooks where shmem allocates and swaps in: beyond what fits outside, it is no borrower. */
+static inline gfp_t cma_shmem_gfp(gfp_t gfp)
+{
+	if (!static_branch_unlikely(&cma_active_key) || !(gfp & __GFP_CMA) ||
+	    cma_has_room_for_shmem())
+		return gfp;
+	return gfp & ~__GFP_CMA;
 }
 
 /*
@@ -353,18 +465,32 @@ static inline unsigned int cma_pcp_flags(unsigned int alloc_flags)
 }
 
 /*
- * kswapd reclaims up to the high watermark; when that is boosted, by default up to
- * two and a half times of it, and what it frees is in the areas as well.  If memory
- * outside were enough for borrowers as soon as kswapd has done its work, the areas
- * would drain.
+ * Pages by which a zone is below @mark without what its areas have free, and
+ * without what is kept for atomic requests.
  */
+static inline unsigned long cma_shortfall(struct zone *zone, unsigned long mark)
+{
+	unsigned long free = zone_page_state(zone, NR_FREE_PAGES);
+
+	mark += zone_page_state(zone, NR_FREE_CMA_PAGES) +
+		READ_ONCE(zone->nr_free_highatomic);
+	return mark > free ? mark - free : 0;
+}
+
+/*
+ * What kswapd keeps free, and what is kept for those who can't use a higher zone:
+ * as borrowers can.
+ */
+static inline unsigned long cma_lend_mark(struct zone *zone)
+{
+	return high_wmark_pages(zone) + zone->lowmem_reserve[ZONE_MOVABLE] + 1;
+}
+
+/* Is memory outside of the areas down to that? */
 static inline bool cma_zone_is_short(struct zone *zone)
 {
-	unsigned long inside = zone_page_state(zone, NR_FREE_CMA_PAGES);
-
-	return inside && zone_page_state(zone, NR_FREE_PAGES) <=
-			 inside + max(zone->_watermark[WMARK_HIGH] * 5 / 2,
-				      high_wmark_pages(zone));
+	return zone_page_state(zone, NR_FREE_CMA_PAGES) &&
+	       cma_shortfall(zone, cma_lend_mark(zone));
 }
 
 /*
@@ -377,6 +503,54 @@ static inline bool cma_lends_now(struct zone *zone, unsigned int alloc_flags)
 	if (!static_branch_unlikely(&cma_active_key))
 		return false;
 	return alloc_flags & ALLOC_CMA && cma_zone_is_short(zone);
+}
+
+/*
+ * Hook in __rmqueue(), where areas have free pages, but no chunk of that size: the
+ * watermark that let the request pass counted them.  Is what lies outside for others?
+ */
+static inline bool cma_leaves_rest(struct zone *zone, unsigned int order)
+{
+	return order && cma_shortfall(zone, min_wmark_pages(zone) + (1UL << order));
+}
+
+/* Hook in __rmqueue(): the base kernel's rule is not ours. */
+static inline bool cma_shares_evenly(unsigned int alloc_flags)
+{
+	return false;
+}
+
+/* Hook in balance_pgdat(): what need not be reclaimed, in pages. */
+static inline unsigned long cma_balance(struct pglist_data *pgdat,
+					int highest_zoneidx)
+{
+	if (!static_branch_unlikely(&cma_active_key))
+		return 0;
+	return __cma_balance(pgdat, highest_zoneidx);
+}
+
+/*
+ * Hook in the slow path, before direct reclaim: is it worth trying again?  Who
+ * borrows last gets ALLOC_CMA when there is nothing left to move.
+ */
+static inline bool cma_makes_room(gfp_t gfp, unsigned int order,
+				  unsigned int *alloc_flags,
+				  const struct alloc_context *ac,
+				  unsigned int tries)
+{
+	if (!static_branch_unlikely(&cma_active_key) || *alloc_flags & ALLOC_CMA)
+		return false;
+	return __cma_make_room(gfp, order, alloc_flags, ac, tries);
+}
+
+/* Hook in should_reclaim_retry(): what is reclaimed in vain does not count. */
+static inline unsigned long cma_reclaimable(struct zone *zone,
+					    unsigned int alloc_flags,
+					    unsigned long reclaimable)
+{
+	if (!static_branch_unlikely(&cma_active_key))
+		return reclaimable;
+	return __cma_reclaimable(zone, alloc_flags, reclaimable);
 }
 
 /* What the current task allocates from here on is not borrowed. */
@@ -445,6 +619,15 @@ static inline void cma_note_lent(struct address_space *mapping,
 		set_bit(AS_CMA_LENT, &mapping->flags);
 }
 
+/* Hook in __folio_migrate_mapping(): the same for folios that come by migration. */
+static inline bool cma_may_receive(struct address_space *mapping,
+				   const struct folio *newfolio,
+				   const struct folio *folio)
+{
+	return !cma_within_bounds(&newfolio->page) ||
+	       __cma_may_receive(mapping, newfolio, folio);
+}
+
 /* Hook in filemap_splice_read(): true if the batch has to be looked up again. */
 static inline bool cma_guard_batch(const struct address_space *mapping,
 				   struct folio_batch *fbatch)
@@ -493,18 +676,43 @@ static inline int cma_guard_read(int error, struct iov_iter *iter, loff_t bytes,
 }
 
 /*
- * Hooks around do_page_mkwrite(): true if the fault has to begin anew, without
- * the reference to the folio.
+ * Hook in filemap_read(): who owes reclaim would sleep for it in read-ahead, with a
+ * batch of folios in hand.
  */
-static inline bool cma_guard_mkwrite(struct vm_fault *vmf, struct folio *folio)
+static inline void cma_pay_first(const struct kiocb *iocb,
+				 const struct address_space *mapping)
 {
-	return cma_is_lent(&folio->page) && __cma_guard_mkwrite(vmf, folio);
+	if (static_branch_unlikely(&cma_active_key) && cma_owes_reclaim() &&
+	    test_bit(AS_CMA_LENT, &mapping->flags) &&
+	    !(iocb->ki_flags & IOCB_NOWAIT))
+		mem_cgroup_handle_over_high(GFP_KERNEL);
 }
 
-static inline void cma_guard_mkwrite_done(struct vm_fault *vmf,
-					  struct folio *folio)
+/*
+ * Hook in wp_page_copy(): true if the reference to the folio is gone until there is
+ * a page to copy it to, see cma_take_hold().
+ */
+static inline bool cma_let_go(struct folio **folio)
 {
-	if (cma_is_lent(&folio->page))
+	if (!*folio || !cma_is_lent(&(*folio)->page))
+		return false;
+	folio_put(*folio);
+	*folio = NULL;
+	return true;
+}
+
+/*
+ * Hooks around do_page_mkwrite(): below 0 if the fault has to begin anew, without
+ * the reference to the folio; else what the second one wants to know.
+ */
+static inline int cma_guard_mkwrite(struct vm_fault *vmf, struct folio *folio)
+{
+	return cma_is_lent(&folio->page) ? __cma_guard_mkwrite(vmf, folio) : 0;
+}
+
+static inline void cma_guard_mkwrite_done(struct vm_fault *vmf, int lent)
+{
+	if (lent)
 		__cma_guard_mkwrite_done(vmf);
 }
 
@@ -533,6 +741,21 @@ static inline bool cma_lent_comes_first(struct list_head *folios)
 		return false;
 	list_move(&last->lru, folios);
 	return true;
+}
+
+/*
+ * Hook in migrate_pages_sync(): a loan that could not be moved does not stay isolated
+ * while others are waited for.  One folio is moved at a time.
+ */
+static inline void cma_put_back_last(struct list_head *folios)
+{
+	struct folio *last;
+
+	if (!static_branch_unlikely(&cma_active_key) || list_empty(folios))
+		return;
+	last = list_last_entry(folios, struct folio, lru);
+	if (cma_is_lent(&last->page))
+		__cma_put_back(last);
 }
 
 /* Hook in migrate_folio_add(): loans are migrated first. */
@@ -571,7 +794,12 @@ static inline bool cma_may_borrow(gfp_t gfp)
 	return true;
 }
 
-static inline gfp_t cma_file_gfp(gfp_t gfp, unsigned int order)
+static inline struct folio *cma_alloc_file_folio(gfp_t gfp, unsigned int order)
+{
+	return filemap_alloc_folio(gfp, order);
+}
+
+static inline gfp_t cma_shmem_gfp(gfp_t gfp)
 {
 	return gfp;
 }
@@ -589,6 +817,37 @@ static inline unsigned int cma_pcp_flags(unsigned int alloc_flags)
 static inline bool cma_lends_now(struct zone *zone, unsigned int alloc_flags)
 {
 	return false;
+}
+
+static inline bool cma_leaves_rest(struct zone *zone, unsigned int order)
+{
+	return false;
+}
+
+static inline bool cma_shares_evenly(unsigned int alloc_flags)
+{
+	return alloc_flags & ALLOC_CMA;
+}
+
+static inline unsigned long cma_balance(struct pglist_data *pgdat,
+					int highest_zoneidx)
+{
+	return 0;
+}
+
+static inline bool cma_makes_room(gfp_t gfp, unsigned int order,
+				  unsigned int *alloc_flags,
+				  const struct alloc_context *ac,
+				  unsigned int tries)
+{
+	return false;
+}
+
+static inline unsigned long cma_reclaimable(struct zone *zone,
+					    unsigned int alloc_flags,
+					    unsigned long reclaimable)
+{
+	return reclaimable;
 }
 
 static inline unsigned int cma_noborrow_save_if(unsigned int condition)
@@ -634,6 +893,13 @@ static inline void cma_note_lent(struct address_space *mapping,
 {
 }
 
+static inline bool cma_may_receive(struct address_space *mapping,
+				   const struct folio *newfolio,
+				   const struct folio *folio)
+{
+	return true;
+}
+
 static inline bool cma_guard_batch(const struct address_space *mapping,
 				   struct folio_batch *fbatch)
 {
@@ -664,13 +930,27 @@ static inline int cma_guard_read(int error, struct iov_iter *iter, loff_t bytes,
 	return error;
 }
 
-static inline bool cma_guard_mkwrite(struct vm_fault *vmf, struct folio *folio)
+static inline void cma_pay_first(const struct kiocb *iocb,
+				 const struct address_space *mapping)
+{
+}
+
+static inline bool cma_let_go(struct folio **folio)
 {
 	return false;
 }
 
-static inline void cma_guard_mkwrite_done(struct vm_fault *vmf,
-					  struct folio *folio)
+static inline bool cma_take_hold(struct vm_fault *vmf, struct folio **folio)
+{
+	return true;
+}
+
+static inline int cma_guard_mkwrite(struct vm_fault *vmf, struct folio *folio)
+{
+	return 0;
+}
+
+static inline void cma_guard_mkwrite_done(struct vm_fault *vmf, int lent)
 {
 }
 
@@ -682,6 +962,10 @@ static inline bool cma_guard_dirty(struct folio *folio)
 static inline bool cma_lent_comes_first(struct list_head *folios)
 {
 	return false;
+}
+
+static inline void cma_put_back_last(struct list_head *folios)
+{
 }
 
 static inline void cma_queue(struct folio *folio, struct list_head *folios)

@@ -43,15 +43,21 @@ static void cma_sum_stats(const struct cma *cma, struct cma_stats *sum)
 		sum->pages_released += stats->pages_released;
 		sum->moved += stats->moved;
 		sum->dropped += stats->dropped;
+		sum->reclaimed += stats->reclaimed;
+		sum->swapped += stats->swapped;
+		sum->killed += stats->killed;
 		sum->rescans += stats->rescans;
 		sum->guard_hits += stats->guard_hits;
 		sum->guard_moved += stats->guard_moved;
 		sum->guard_copied += stats->guard_copied;
+		sum->moved_in += stats->moved_in;
 		for (i = 0; i < CMA_FAIL_REASONS; i++)
 			sum->fail[i] += stats->fail[i];
 		for (i = 0; i < CMA_HIST_BUCKETS; i++)
 			sum->hist[i] += stats->hist[i];
 	}
+	/* A target that was not used is taken back, perhaps on another CPU. */
+	sum->moved_in = max_t(s64, sum->moved_in, 0);
 }
 
 /* A file that shows one field of struct cma_stats. */
@@ -72,10 +78,14 @@ CMA_STAT_RO(release_pages_success, pages_released);
 CMA_STAT_RO(alloc_requests_success, success);
 CMA_STAT_RO(pages_moved, moved);
 CMA_STAT_RO(pages_dropped, dropped);
+CMA_STAT_RO(pages_reclaimed, reclaimed);
+CMA_STAT_RO(pages_swapped, swapped);
+CMA_STAT_RO(oom_kills, killed);
 CMA_STAT_RO(rescans, rescans);
 CMA_STAT_RO(guard_hits, guard_hits);
 CMA_STAT_RO(guard_pages_moved, guard_moved);
 CMA_STAT_RO(guard_pages_copied, guard_copied);
+CMA_STAT_RO(pages_moved_in, moved_in);
 
 static const char * const cma_fail_names[] = {
 	[CMA_FAIL_NO_RANGE] = "no_range",
@@ -160,6 +170,61 @@ static ssize_t deadline_ms_store(struct kobject *kobj,
 
 static struct kobj_attribute deadline_ms_attr = __ATTR_RW(deadline_ms);
 
+static ssize_t oom_show(struct kobject *kobj, struct kobj_attribute *attr,
+			char *buf)
+{
+	return sysfs_emit(buf, "%d\n", READ_ONCE(cma_from_kobj(kobj)->oom));
+}
+
+static ssize_t oom_store(struct kobject *kobj, struct kobj_attribute *attr,
+			 const char *buf, size_t count)
+{
+	unsigned int oom;
+
+	/* Not kstrtobool(), which takes whatever begins with y or n for an answer. */
+	if (kstrtouint(buf, 10, &oom) || oom > 1)
+		return -EINVAL;
+	WRITE_ONCE(cma_from_kobj(kobj)->oom, oom);
+	return count;
+}
+
+static struct kobj_attribute oom_attr = __ATTR_RW(oom);
+
+static ssize_t lend_show(struct kobject *kobj, struct kobj_attribute *attr,
+			 char *buf)
+{
+	enum cma_lend i, lend = READ_ONCE(cma_from_kobj(kobj)->lend);
+	int len = 0;
+
+	for (i = 0; i < CMA_LEND_POLICIES; i++)
+		len += sysfs_emit_at(buf, len, i == lend ? "%s[%s]" : "%s%s",
+				     i ? " " : "", cma_lend_names[i]);
+	return len + sysfs_emit_at(buf, len, "\n");
+}
+
+static ssize_t lend_store(struct kobject *kobj, struct kobj_attribute *attr,
+			  const char *buf, size_t count)
+{
+	int ret = __sysfs_match_string(cma_lend_names, CMA_LEND_POLICIES, buf);
+
+	if (ret >= 0)
+		ret = cma_set_lend(cma_from_kobj(kobj), ret);
+	return ret ? ret : count;
+}
+
+static struct kobj_attribute lend_attr = __ATTR_RW(lend);
+
+static ssize_t pages_lent_show(struct kobject *kobj,
+			       struct kobj_attribute *attr, char *buf)
+{
+	struct cma_lent lent;
+
+	cma_count_lent(cma_from_kobj(kobj), &lent);
+	return sysfs_emit(buf, "anon %lu\nfile %lu\nshmem %lu\nother %lu\n",
+			  lent.anon, lent.file, lent.shmem, lent.other);
+}
+CMA_ATTR_RO(pages_lent);
+
 static struct attribute *cma_attrs[] = {
 	&alloc_pages_success_attr.attr,
 	&alloc_pages_fail_attr.attr,
@@ -170,11 +235,18 @@ static struct attribute *cma_attrs[] = {
 	&alloc_latency_hist_attr.attr,
 	&pages_moved_attr.attr,
 	&pages_dropped_attr.attr,
+	&pages_reclaimed_attr.attr,
+	&pages_swapped_attr.attr,
+	&oom_kills_attr.attr,
 	&rescans_attr.attr,
 	&guard_hits_attr.attr,
 	&guard_pages_moved_attr.attr,
 	&guard_pages_copied_attr.attr,
+	&pages_moved_in_attr.attr,
 	&deadline_ms_attr.attr,
+	&oom_attr.attr,
+	&lend_attr.attr,
+	&pages_lent_attr.attr,
 	NULL,
 };
 ATTRIBUTE_GROUPS(cma);

@@ -9,9 +9,11 @@
 
 #include <linux/fs.h>
 #include <linux/init.h>
+#include <linux/mmzone.h>
 #include <linux/pagemap.h>
 
 struct cma;
+struct seq_file;
 
 #ifdef CONFIG_CMA_LEND
 void __init cma_check_boot_option(const char *option);
@@ -20,6 +22,7 @@ struct page *cma_alloc_timeout(struct cma *cma, unsigned long count,
 void cma_mark_filesystem(struct file_system_type *fs);
 void cma_unlend_mapping(struct address_space *mapping);
 struct page *cma_page_to_hold(struct page *page);
+void cma_show_meminfo(struct seq_file *m);
 #else
 static inline void cma_check_boot_option(const char *option)
 {
@@ -37,7 +40,22 @@ static inline struct page *cma_page_to_hold(struct page *page)
 {
 	return page;
 }
+
+static inline void cma_show_meminfo(struct seq_file *m)
+{
+}
 #endif
+
+/*
+ * Hook in cma_alloc_aligned(): the buddy allocator serves small buffers as well,
+ * so their failure is no news, and nobody is killed for them.
+ */
+static inline bool cma_dma_no_warn(size_t size, gfp_t gfp)
+{
+	return gfp & __GFP_NOWARN ||
+	       (IS_ENABLED(CONFIG_CMA_LEND) &&
+		get_order(size) <= PAGE_ALLOC_COSTLY_ORDER);
+}
 
 /**
  * cma_lend_mapping() - the page cache of a file may be lent
