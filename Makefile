@@ -16,6 +16,8 @@ help:
 	@echo 'make kernel   build $(DIR)/bzImage'
 	@echo 'make run      a camera streams under memory pressure, both allocators'
 	@echo 'make blockers requests while memory is held so that it cannot move'
+	@echo 'make brim     requests when memory is full, and who goes short'
+	@echo 'make compile  a compilation in little memory, half of it the area'
 	@echo 'make check    every test; the last line tells how many passed'
 	@echo 'make overhead what everybody else pays: instructions, both allocators'
 	@echo 'make soak     the long tests'
@@ -46,6 +48,12 @@ run:
 blockers:
 	@scripts/blockers
 
+brim:
+	@scripts/brim
+
+compile:
+	@scripts/compile
+
 check:
 	@scripts/check
 
@@ -65,4 +73,4 @@ shell: kernel
 clean:
 	@rm -rf out
 
-.PHONY: help setup kernel run blockers overhead check soak regress shell clean
+.PHONY: help setup kernel run blockers brim compile overhead check soak regress shell clean

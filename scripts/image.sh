@@ -13,6 +13,18 @@ make_headers()
 		die "make headers failed, see $LOG"
 }
 
+# copy_libraries ROOT BINARY: its libraries, to where the loader looks for them.
+copy_libraries()
+{
+	local lib
+
+	while read -r lib; do
+		[ -e "$1$lib" ] && continue
+		mkdir -p "$1${lib%/*}"
+		cp -L "$lib" "$1$lib"
+	done < <(ldd "$2" 2>/dev/null | grep -o '/[^ ]*')
+}
+
 # make_ext4 DIR IMAGE MIB: the directory as a sparse image. Inode tables are
 # written now: done later, by the guest, they would be noise in its
 # measurements.

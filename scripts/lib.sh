@@ -100,6 +100,30 @@ source_version()
 		H; g; s/[A-Z]* = //g; s/\n/./gp; q }' "$1/Makefile" 2>/dev/null
 }
 
+# prepare_kernels CMA...: release kernels and the root image for their VMs.
+prepare_kernels()
+{
+	local k
+
+	"$TOP/scripts/setup" vm || exit
+	for k in "$@"; do
+		CMA=$k CONFIG=release "$TOP/scripts/build" || exit
+	done
+	"$TOP/scripts/rootfs" || exit
+}
+
+# two_nodes MIB: what tells QEMU to have two nodes of that size, a CPU on each.
+two_nodes()
+{
+	local n words='-smp 2,sockets=2'
+
+	for n in 0 1; do
+		words+=" -object memory-backend-ram,id=m$n,size=$1M"
+		words+=" -numa node,nodeid=$n,cpus=$n,memdev=m$n"
+	done
+	echo "$words"
+}
+
 # The only base kernel we have hooks for.
 KERNEL=${KERNEL:-6.12}
 one_of KERNEL "$KERNEL" 6.12

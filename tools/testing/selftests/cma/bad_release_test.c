@@ -78,6 +78,21 @@ static int release_part_of_bit(void)
 	return cma_is_whole(AREA_BITS) ? KSFT_PASS : KSFT_FAIL;
 }
 
+/* Nor can what lies behind a block in its last bit. */
+static int release_wrong_end(void)
+{
+	struct cma_test_alloc req;
+
+	cma_expect(!cma_take(AREA_BITS, 30, 0, &req), "request");
+	cma_expect(!cma_fill(cma_dev, req.handle, SEED), "fill");
+	left_alone(AREA_BITS, req.pfn, 17);
+	left_alone(AREA_BITS, req.pfn, 31);
+	left_alone(AREA_BITS, req.pfn, 32);
+	cma_expect(cma_intact(cma_dev, req.handle, SEED), "content");
+	cma_expect(!cma_give(req.handle), "release");
+	return cma_is_whole(AREA_BITS) ? KSFT_PASS : KSFT_FAIL;
+}
+
 static int warned_once(void)
 {
 	int log = open("/dev/kmsg", O_RDONLY | O_NONBLOCK), lines;
@@ -95,6 +110,7 @@ static const struct cma_case cases[] = {
 	{ "release twice", release_twice, true },
 	{ "release too much", release_too_much, true },
 	{ "release part of a bit", release_part_of_bit, true },
+	{ "release up to a wrong end", release_wrong_end, true },
 	{ "all that is warned about once", warned_once, true },
 };
 

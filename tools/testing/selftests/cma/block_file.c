@@ -265,6 +265,7 @@ static int run_frozen(struct cma_block *b)
 #define SLOW_DIR	P_tmpdir "/cma-slow"
 #define SLOW_BYTES	(32 * BLOCK_CHUNK)
 #define SLOW_THREADS	512U
+#define SLOW_WAITING	(SLOW_THREADS / 2)	/* at any time, at least */
 #define SLOW_PART	(SLOW_BYTES / SLOW_THREADS)
 
 /* How much may be dirty; of each pair, one setting clears the other. */
@@ -336,7 +337,7 @@ static void *write_part(void *data)
 
 static bool most_wait(void *data)
 {
-	return waiting_threads() > SLOW_THREADS / 2;
+	return waiting_threads() >= SLOW_WAITING;
 }
 
 static int run_throttled(struct cma_block *b)
@@ -344,7 +345,7 @@ static int run_throttled(struct cma_block *b)
 	static char *where[SLOW_THREADS];
 	char *map = mmap(NULL, SLOW_BYTES, PROT_READ | PROT_WRITE,
 			 MAP_SHARED, b->fd, 0);
-	unsigned int i;
+	unsigned int i, n;
 
 	if (map == MAP_FAILED)
 		return cma_block_failed(b, "mmap");
@@ -357,8 +358,11 @@ static int run_throttled(struct cma_block *b)
 		cma_block_sleep();
 	if (!cma_wait(most_wait, NULL, 60000))
 		return cma_block_failed(b, "writers don't wait");
+	/* More wait at times, but that is no claim. */
 	for (;;) {
-		cma_block_report(b, waiting_threads() * BLOCK_PAGE);
+		n = waiting_threads();
+		cma_block_report(b, BLOCK_PAGE * (n < SLOW_WAITING ?
+						  n : SLOW_WAITING));
 		cma_block_sleep();
 	}
 }

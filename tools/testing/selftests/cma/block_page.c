@@ -46,6 +46,9 @@ static int run_thp(struct cma_block *b)
 		return cma_block_failed(b, "MADV_HUGEPAGE");
 	for (at = 0; at < b->bytes; at += BLOCK_PAGE)
 		mem[at] = 1;
+	/* As many as there are in fragmented memory; recall may split them later. */
+	if (!cma_block_huge())
+		return cma_block_failed(b, "huge pages");
 	hold_resident(b, mem);
 }
 
@@ -225,7 +228,8 @@ static int run_core(struct cma_block *b)
 
 const struct cma_block_kind cma_page_blocks[] = {
 	{ .name = "mlock", .run = run_mlock, .most = 150 * BLOCK_CHUNK },
-	{ .name = "thp", .run = run_thp },
+	{ .name = "thp", .setup = cma_block_huge_on, .run = run_thp,
+	  .undo = cma_block_huge_off },
 	{ .name = "aio-ring", .run = run_aio },
 	{ .name = "hwpoison", .run = run_poison, .flags = BLOCK_ROOT },
 	{ .name = "coredump", .setup = setup_core, .run = run_core,

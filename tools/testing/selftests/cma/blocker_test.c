@@ -214,15 +214,12 @@ static void restart_block(struct row *row, unsigned int i)
 
 static bool blocks_hold(struct row *row)
 {
-	unsigned int i;
+	unsigned int lost = cma_blocks_lost(row->blocks, row->n,
+					    slowness * 20000);
 
-	for (i = 0; i < row->n; i++) {
-		if (cma_block_holds(&row->blocks[i], slowness * 20000))
-			continue;
-		restart_block(row, i);
-		return false;
-	}
-	return true;
+	if (lost < row->n)
+		restart_block(row, lost);
+	return lost == row->n;
 }
 
 static void restart_load(struct row *row, unsigned int i)

@@ -91,6 +91,37 @@ void cma_block_settings(bool restore)
 	}
 }
 
+/*
+ * Huge pages are off where memory is little. What would be kept free for them makes
+ * it another machine.
+ */
+#define HUGE_PAGES	"/sys/kernel/mm/transparent_hugepage/enabled"
+#define MIN_FREE	"/proc/sys/vm/min_free_kbytes"
+
+static bool huge_were_off;
+
+int cma_block_huge_on(struct cma_block *b)
+{
+	char enabled[64] = "", min_free[32];
+	int err;
+
+	if (cma_read_text(HUGE_PAGES, enabled, sizeof(enabled)) < 0)
+		return cma_block_failed(b, HUGE_PAGES);
+	huge_were_off = strstr(enabled, "[never]");
+	if (!huge_were_off)
+		return 0;
+	cma_read_text(MIN_FREE, min_free, sizeof(min_free));
+	err = cma_write_text(HUGE_PAGES, "madvise");
+	cma_write_text(MIN_FREE, min_free);
+	return err;
+}
+
+void cma_block_huge_off(struct cma_block *b)
+{
+	if (huge_were_off)
+		cma_write_text(HUGE_PAGES, "never");
+}
+
 /* In the blocker. */
 
 /* Keeps errno and the place for the parent's message. */
@@ -181,6 +212,14 @@ void *cma_block_memory(size_t bytes)
 	for (at = 0; mem && at < bytes; at += BLOCK_PAGE)
 		mem[at] = 1;
 	return mem;
+}
+
+/* Bytes of the caller's memory that are in huge pages. */
+size_t cma_block_huge(void)
+{
+	long long kib = cma_keyed("/proc/self/smaps_rollup", "AnonHugePages");
+
+	return kib < 0 ? 0 : kib * 1024;
 }
 
 /* Bytes of the mapping that are in memory. */
@@ -339,37 +378,47 @@ bool cma_block_ready(struct cma_block *b, unsigned int limit_ms)
 	return b->pid > 0 && b->state->ready;
 }
 
-struct looks {
-	struct cma_block *b;
-	unsigned long until;
-};
-
 static bool looked_or_dead(void *data)
 {
-	struct looks *l = data;
+	struct cma_block *b = data;
 
-	return (long)(l->b->state->rounds - l->until) >= 0 ||
-	       !cma_block_alive(l->b);
+	return (long)(b->state->rounds - b->until) >= 0 || !cma_block_alive(b);
 }
 
-/*
- * It looked again, from beginning to end, and still holds nine tenths of what
- * it once held: those that let go and take hold in turns are never complete.
- */
-bool cma_block_holds(struct cma_block *b, unsigned int limit_ms)
+static bool keeps_claim(struct cma_block *b, unsigned int limit_ms)
 {
-	struct looks l = { b, 0 };
-
-	if (!cma_block_alive(b))
-		return false;
-	l.until = b->state->rounds + 2;
-	if (!cma_wait(looked_or_dead, &l, limit_ms) || b->pid <= 0)
+	if (!cma_wait(looked_or_dead, b, limit_ms) || b->pid <= 0)
 		return false;
 	if (b->state->claim && b->state->held * 10 >= b->state->claim * 9)
 		return true;
 	ksft_print_msg("blocker %s holds %llu KiB of %llu\n", b->kind->name,
 		       b->state->held >> 10, b->state->claim >> 10);
 	return false;
+}
+
+/*
+ * Each looked again, from beginning to end, and still holds nine tenths of what
+ * it once held: those that let go and take hold in turns are never complete.
+ * Return: the first that doesn't, or @n.
+ */
+unsigned int cma_blocks_lost(struct cma_block *b, unsigned int n,
+			     unsigned int limit_ms)
+{
+	unsigned int i;
+
+	for (i = 0; i < n; i++) {
+		if (!cma_block_alive(&b[i]))
+			return i;
+		b[i].until = b[i].state->rounds + 2;
+	}
+	for (i = 0; i < n && keeps_claim(&b[i], limit_ms); i++)
+		;
+	return i;
+}
+
+bool cma_block_holds(struct cma_block *b, unsigned int limit_ms)
+{
+	return cma_blocks_lost(b, 1, limit_ms) == 1;
 }
 
 static bool group_is_gone(void *data)

@@ -74,6 +74,7 @@ struct cma_block_kind {
  * @pid: its first process, 0 when it isn't running
  * @group: its process group, 0 when it never ran
  * @fd: from setup to run and undo
+ * @until: round that has to be over before its claim is proved
  * @state: shared with it
  */
 struct cma_block {
@@ -83,6 +84,7 @@ struct cma_block {
 	pid_t pid;
 	pid_t group;
 	int fd;
+	unsigned long until;
 	struct cma_block_state *state;
 };
 
@@ -102,6 +104,8 @@ int cma_block_start(struct cma_block *b, const struct cma_block_kind *kind,
 		    size_t bytes, bool nobody);
 bool cma_block_alive(struct cma_block *b);
 bool cma_block_ready(struct cma_block *b, unsigned int limit_ms);
+unsigned int cma_blocks_lost(struct cma_block *b, unsigned int n,
+			     unsigned int limit_ms);
 bool cma_block_holds(struct cma_block *b, unsigned int limit_ms);
 bool cma_block_stop(struct cma_block *b);
 
@@ -115,6 +119,9 @@ int cma_block_threads(unsigned int n, void *(*work)(void *), void *each,
 		      size_t size);
 void *cma_block_map(size_t bytes);
 void *cma_block_memory(size_t bytes);
+int cma_block_huge_on(struct cma_block *b);
+void cma_block_huge_off(struct cma_block *b);
+size_t cma_block_huge(void);
 size_t cma_block_resident(void *map, size_t bytes);
 int cma_block_cached_file(size_t bytes, bool shmem);
 

@@ -211,6 +211,9 @@ static bool grow_outside(void)
 	for (tries = 0; tries < 8 && err; tries++) {
 		sync();
 		err = cma_take(areas[0].name, areas[0].count, 0, &req);
+		/* The area has got some of it, to make room outside. */
+		if (err)
+			cma_shrink_hog(areas[0].count * PAGE);
 	}
 	if (err) {
 		ksft_print_msg("%s: whole area: %s\n", areas[0].name,

@@ -4,6 +4,7 @@
  * events, those of the base kernel and those that CMA_LEND adds.
  */
 #include <fcntl.h>
+#include <linux/kernel-page-flags.h>
 #include <stdio.h>
 #include <sys/ioctl.h>
 #include <sys/mount.h>
@@ -407,6 +408,39 @@ static int cost_is_counted(void)
 	return KSFT_PASS;
 }
 
+/* How many of these pages are on the free lists, or -1. */
+static int free_pages(uint64_t pfn, unsigned int pages)
+{
+	int fd = open("/proc/kpageflags", O_RDONLY), n = 0;
+	uint64_t flags;
+
+	for (; pages && n >= 0; pages--, pfn++) {
+		if (pread(fd, &flags, sizeof(flags), pfn * sizeof(flags)) !=
+		    sizeof(flags))
+			n = -1;
+		else
+			n += flags >> KPF_BUDDY & 1;
+	}
+	close(fd);
+	return n;
+}
+
+/* What a bit of the bitmap stands for is lent whole, or not at all. */
+static int granules_are_whole(void)
+{
+	struct cma_test_alloc req;
+	uint64_t pfn;
+
+	cma_expect(cma_empty_area(AREA_BITS), "area");
+	cma_expect(!cma_take(AREA_BITS, 17, 0, &req), "request");
+	pfn = req.pfn;
+	cma_expect(!free_pages(pfn, 32), "%d free", free_pages(pfn, 32));
+	cma_expect(free_pages(pfn + 32, 16) == 16, "granule behind");
+	cma_expect(!cma_give(req.handle), "release");
+	cma_expect(free_pages(pfn, 32) == 32, "%d free", free_pages(pfn, 32));
+	return KSFT_PASS;
+}
+
 static int deadline_is_settable(void)
 {
 	static const char * const bad[] = { "0", "-1", "banana", "600001" };
@@ -426,6 +460,23 @@ static int deadline_is_settable(void)
 	return KSFT_PASS;
 }
 
+static int oom_is_settable(void)
+{
+	static const char * const bad[] = { "2", "-1", "banana" };
+	char path[128];
+	unsigned int i;
+
+	snprintf(path, sizeof(path), "/sys/kernel/mm/cma/%s/oom", AREA_WHOLE);
+	cma_expect(cma_sysfs(AREA_WHOLE, "oom") == 1, "default");
+	cma_expect(!cma_write_text(path, "0\n"), "write");
+	for (i = 0; i < ARRAY_SIZE(bad); i++)
+		cma_expect(cma_write_text(path, bad[i]) == -EINVAL,
+			   "%s is not refused", bad[i]);
+	cma_expect(cma_sysfs(AREA_WHOLE, "oom") == 0, "changed");
+	cma_expect(!cma_write_text(path, "1"), "write");
+	return KSFT_PASS;
+}
+
 static const struct cma_case cases[] = {
 	{ "a success is counted once", success_is_counted },
 	{ "a failure is counted once", failure_is_counted },
@@ -442,7 +493,9 @@ static const struct cma_case cases[] = {
 	{ "latency table and histogram", latency_table, true },
 	{ "latency is counted", latency_is_counted, true },
 	{ "pages moved and dropped", cost_is_counted, true },
+	{ "granules are taken whole", granules_are_whole, true },
 	{ "the deadline can be set", deadline_is_settable, true },
+	{ "victims can be forbidden", oom_is_settable, true },
 };
 
 int main(void)

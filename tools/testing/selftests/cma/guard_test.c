@@ -18,7 +18,6 @@
 #include "cma_util.h"
 
 #define BLOCK_BYTES	(48UL << 20)
-#define TARGETS_BYTES	(80UL << 20)	/* free outside, fewer than in the area */
 #define HOLDS_LIMIT_MS	120000
 #define WAITS_MS	3000
 #define DEATH_LIMIT_MS	30000
@@ -70,6 +69,16 @@ static void hog_leaves(size_t spare)
 		   cma_block_alive(&hog), "the hog doesn't get its memory");
 }
 
+/* Below the min watermark the hog itself would be killed. */
+static size_t least_spare(void)
+{
+	unsigned long long min_kib = 0;
+
+	cma_read_number("/proc/sys/vm/min_free_kbytes", &min_kib);
+	return 2 * 1024 * min_kib > HOG_SPARES ? 2 * 1024 * min_kib :
+						 HOG_SPARES;
+}
+
 /* While the area is a device's, so that it borrows nothing. */
 static void start_hog(void)
 {
@@ -80,16 +89,20 @@ static void start_hog(void)
 	cma_expect(!cma_take(AREA_TEST, area.count, 0, &req), "whole area");
 	cma_expect(!cma_block_start(&hog, &hog_kind, BLOCK_CHUNK, false),
 		   "hog does not start");
-	hog_leaves(TARGETS_BYTES);
+	hog_leaves(least_spare());
 	cma_give(req.handle);
 }
 
-/* More is free in the area than outside: the next ones to allocate borrow. */
+/*
+ * Next to nothing is free outside: who allocates borrows, and who may not has the
+ * hog moved into the area.
+ */
 static void make_borrow(void)
 {
+	/* The last request may have asked for a victim. */
+	cma_block_stop(&hog);
 	cma_write_text("/proc/sys/vm/drop_caches", "3");
-	if (!cma_block_alive(&hog))
-		start_hog();
+	start_hog();
 	cma_expect(cma_empty_area(AREA_TEST), "the area isn't empty");
 }
 
@@ -238,13 +251,8 @@ static bool has_memory(void *data)
 /* Nothing is in the page cache that could make room. */
 static void fill_memory(void)
 {
-	unsigned long long min_kib = 0;
-	size_t spare;
+	size_t spare = least_spare();
 
-	/* Below the min watermark the hog itself would be killed. */
-	cma_read_number("/proc/sys/vm/min_free_kbytes", &min_kib);
-	spare = 2 * 1024 * min_kib > HOG_SPARES ? 2 * 1024 * min_kib :
-						  HOG_SPARES;
 	cma_write_text("/proc/sys/vm/drop_caches", "3");
 	hog_leaves(LATE_BYTES + 2 * spare);
 	cma_expect(!cma_block_start(&block, &late_kind, LATE_BYTES, false),
@@ -290,8 +298,16 @@ static const struct cma_case cases[] = {
 	{ "memory is short in earnest", memory_is_short, true },
 };
 
+/* A blocker's first loan is to be one of the area's that is looked at. */
+static void lend_others(const char *policy)
+{
+	cma_write_text("/sys/kernel/mm/cma/" AREA_WHOLE "/lend", policy);
+	cma_write_text("/sys/kernel/mm/cma/" AREA_BITS "/lend", policy);
+}
+
 static void restore(void)
 {
+	lend_others("all");
 	cma_inject_stop();
 	cma_block_settings(true);
 }
@@ -301,5 +317,6 @@ int main(void)
 	cma_write_text("/proc/self/oom_score_adj", "-1000");
 	cma_block_settings(false);
 	atexit(restore);
+	lend_others("none");
 	cma_run(cases, ARRAY_SIZE(cases));
 }

@@ -4,12 +4,17 @@
  * the instruction clock (qemu -icount), where runs agree within percents. Each
  * row prints the share lent, because a few loans change the figure by three.
  *
- * Usage: latency_test [TRIES] [empty|cache|anon|thp|all]
+ * idle is a machine with IDLE_USED percent of its memory in use, whatever is lent
+ * then.
+ *
+ * Usage: latency_test [TRIES] [empty|cache|anon|thp|idle|all]
  */
 #include "cma_load.h"
 #include "cma_util.h"
 
 #define LENT_AT_LEAST	30	/* percent, for a try against borrowers */
+
+#define IDLE_USED	30
 
 static const uint64_t sizes[] = { 1, 256, 4096, 16384, 32000 };
 
@@ -124,6 +129,39 @@ static void borrower_row(enum cma_load_kind kind, uint64_t pages)
 			 (unsigned long long)pages, cma_load_name(kind));
 }
 
+/* What is missing to IDLE_USED percent. */
+static size_t idle_bytes(void)
+{
+	size_t total = cma_mem_total(), want = total / 100 * IDLE_USED;
+	size_t used = total - cma_keyed("/proc/meminfo", "MemAvailable") * 1024;
+
+	return want > used ? want - used : 0;
+}
+
+/* The user stays, and so does what was moved out for the first request. */
+static void idle_rows(void)
+{
+	static const uint64_t idle_sizes[] = { 1, 256, 16384 };
+	struct cma_load load;
+	bool ready;
+	unsigned int s, i;
+
+	fill_empty();
+	ready = !cma_load_start(&load, LOAD_ANON, idle_bytes()) &&
+		cma_load_ready(&load, 120000);
+	for (s = 0; s < ARRAY_SIZE(idle_sizes); s++) {
+		struct row r = { .tries = 0 };
+		bool ok = ready;
+
+		for (i = 0; i < tries && ok; i++)
+			ok = measure(&r, idle_sizes[s]);
+		print_row("idle", idle_sizes[s], &r);
+		ksft_test_result(ok, "%llu pages, idle machine\n",
+				 (unsigned long long)idle_sizes[s]);
+	}
+	cma_load_stop(&load);
+}
+
 static bool chosen(const char *which, const char *name)
 {
 	return !strcmp(which, "all") || !strcmp(which, name);
@@ -134,12 +172,13 @@ int main(int argc, char **argv)
 	const char *which = argc > 2 ? argv[2] : "all";
 	unsigned int plan = 5 * (chosen(which, "empty") +
 				 chosen(which, "cache")) +
-			    2 * (chosen(which, "anon") + chosen(which, "thp"));
+			    2 * (chosen(which, "anon") + chosen(which, "thp")) +
+			    3 * chosen(which, "idle");
 
 	if (argc > 1)
 		tries = atoi(argv[1]);
 	if (!tries || !plan)
-		ksft_exit_fail_msg("usage: latency_test [TRIES] [empty|cache|anon|thp|all]\n");
+		ksft_exit_fail_msg("usage: latency_test [TRIES] [empty|cache|anon|thp|idle|all]\n");
 	cma_start(plan);
 	if (chosen(which, "empty"))
 		all_sizes("nothing", tries, fill_empty);
@@ -153,5 +192,7 @@ int main(int argc, char **argv)
 		borrower_row(LOAD_THP, 256);
 		borrower_row(LOAD_THP, 16384);
 	}
+	if (chosen(which, "idle"))
+		idle_rows();
 	ksft_finished();
 }

@@ -1,0 +1,404 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Memory full to the brim: an area that is lent is not idle while others go
+ * short.
+ *
+ *   first-LOAD  a borrower fills memory: how much of the area is free when the
+ *               kernel reclaims the first page?
+ *   room-WHO    borrowers have filled memory outside of the area, and most of the
+ *               area is free: somebody who may not borrow gets 100 MiB, and
+ *               nothing is swapped out or killed for that
+ *   lru-WHICH   nine tenths of what may be reclaimed are lent, and nothing is free:
+ *               somebody who may not borrow gets what others have outside
+ *
+ * What was moved into the area to make room is guarded as any loan. For the base
+ * kernel's allocator a row is a measurement: its case is reported as skipped.
+ */
+#define _GNU_SOURCE
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "cma_block.h"
+#include "cma_hog.h"
+#include "cma_load.h"
+#include "cma_util.h"
+
+#define STEP		(512 * 1024UL)
+#define FINE_STEP	(64 * 1024UL)	/* once nearly all is lent */
+#define FINE		5.0
+#define WANT		(100 * BLOCK_CHUNK)
+#define LIMIT_MS	120000
+#define CACHE		(8 * BLOCK_CHUNK)
+#define FREE_MOST	2.0	/* percent of the area */
+
+static double free_percent(void)
+{
+	struct cma_test_share s;
+
+	if (cma_share(AREA_TEST, &s) || !s.count)
+		return -1;
+	return 100.0 * s.free / s.count;
+}
+
+/* Only ours has to do as well as that. */
+static int verdict(bool ok)
+{
+	if (!cma_is_lend())
+		return KSFT_SKIP;
+	return ok ? KSFT_PASS : KSFT_FAIL;
+}
+
+/* The first page that is reclaimed. */
+
+static size_t step(double left)
+{
+	return left > FINE ? STEP : FINE_STEP;
+}
+
+static int first_anon(void)
+{
+	unsigned long long before;
+	size_t at, most = cma_mem_total();
+	char *mem = cma_block_map(most);
+	double left = 100;
+	int cache;
+
+	cma_expect(mem, "mmap");
+	cma_empty_memory();
+	/* Without anything that can be reclaimed there would be a victim. */
+	cache = cma_block_cached_file(CACHE, false);
+	cma_expect(cache >= 0, "file");
+	before = cma_reclaimed();
+	for (at = 0; at < most && cma_reclaimed() == before; at += step(left)) {
+		left = free_percent();
+		memset(mem + at, 1, step(left));
+	}
+	munmap(mem, most);
+	close(cache);
+	ksft_print_msg("row first-anon free_percent=%.1f\n", left);
+	return verdict(left <= FREE_MOST);
+}
+
+static int first_file(void)
+{
+	static char buf[STEP];
+	size_t at, most = cma_mem_total();
+	unsigned long long before;
+	double left = 100;
+	int fd;
+
+	cma_empty_memory();
+	fd = cma_sparse_file(most);
+	cma_expect(fd >= 0, "file");
+	before = cma_reclaimed();
+	for (at = 0; at < most && cma_reclaimed() == before; at += step(left)) {
+		left = free_percent();
+		if (pread(fd, buf, step(left), at) < 0)
+			break;
+	}
+	close(fd);
+	ksft_print_msg("row first-file free_percent=%.1f\n", left);
+	return verdict(left <= FREE_MOST);
+}
+
+/* Who may not borrow. */
+
+/* Data in pipes, in pages that the kernel allocates. */
+static int run_pipe(struct cma_block *b)
+{
+	static char buf[BLOCK_CHUNK];
+	size_t held;
+	int fd[2];
+
+	for (held = 0; held < b->bytes; held += BLOCK_CHUNK) {
+		if (pipe(fd) || fcntl(fd[1], F_SETPIPE_SZ, BLOCK_CHUNK) < 0)
+			return cma_block_failed(b, "pipe");
+		if (write(fd[1], buf, BLOCK_CHUNK) != BLOCK_CHUNK)
+			return cma_block_failed(b, "write");
+	}
+	for (;;) {
+		cma_block_report(b, held);
+		cma_block_sleep();
+	}
+}
+
+/* Messages in sockets: how much a message takes is the kernel's choice. */
+#define MESSAGE		1024UL
+#define MESSAGES	256
+
+static size_t bytes_slab(void)
+{
+	return cma_keyed("/proc/meminfo", "Slab") * 1024ULL;
+}
+
+static int run_slab(struct cma_block *b)
+{
+	size_t before = bytes_slab();
+	int size = 16 * BLOCK_CHUNK, fd[2], i;
+	static char buf[MESSAGE];
+
+	while (bytes_slab() < before + b->bytes) {
+		if (socketpair(AF_UNIX, SOCK_STREAM, 0, fd) ||
+		    setsockopt(fd[1], SOL_SOCKET, SO_SNDBUF, &size, sizeof(size)))
+			return cma_block_failed(b, "socketpair");
+		for (i = 0; i < MESSAGES; i++)
+			if (send(fd[1], buf, MESSAGE, MSG_DONTWAIT) < 0)
+				return cma_block_failed(b, "send");
+	}
+	for (;;) {
+		cma_block_report(b, b->bytes);
+		cma_block_sleep();
+	}
+}
+
+static const struct cma_block_kind pipe_kind = {
+	.name = "pipe", .run = run_pipe,
+};
+
+static const struct cma_block_kind slab_kind = {
+	.name = "slab", .run = run_slab,
+};
+
+static struct cma_block hog, block;
+
+static unsigned long long moved_in(void)
+{
+	return cma_is_lend() ? cma_sysfs(AREA_TEST, "pages_moved_in") : 0;
+}
+
+#define LRU_GEN		"/sys/kernel/mm/lru_gen/enabled"
+#define CLASSIC		"0"
+#define GENERATIONS	"7"
+
+static char old_lru[16];
+
+/* A case that failed may have left something. */
+static void begin(const char *lru)
+{
+	cma_block_stop(&block);
+	cma_block_stop(&hog);
+	cma_write_text(LRU_GEN, lru);
+	cma_empty_memory();
+}
+
+/* Pages of @kind for those who may not borrow, beside a hog that has the rest. */
+static int room_beside(const struct cma_block_kind *kind, const char *hog_name,
+		       const char *lru)
+{
+	unsigned long long kills, swapped, split, moved = moved_in();
+	double before;
+	bool ok;
+
+	begin(lru);
+	cma_expect(cma_hog_start(&hog, cma_hog_find(hog_name), WANT),
+		   "no hog");
+	before = free_percent();
+	kills = cma_vmstat("oom_kill");
+	swapped = cma_vmstat("pswpout");
+	split = cma_vmstat("thp_split_page");
+	cma_expect(!cma_block_start(&block, kind, WANT, false),
+		   "%s does not start", kind->name);
+	/* Cache may be reclaimed a moment after it was read. */
+	ok = cma_block_ready(&block, LIMIT_MS) && cma_block_alive(&hog) &&
+	     block.state->held * 10 >= WANT * 8;
+	kills = cma_vmstat("oom_kill") - kills;
+	swapped = cma_vmstat("pswpout") - swapped;
+	ksft_print_msg("row room-%s-%s ok=%d held_mib=%llu free_before=%.1f free_after=%.1f\n",
+		       kind->name, hog_name, ok, block.state->held >> 20, before,
+		       free_percent());
+	ksft_print_msg("row cost-%s-%s moved_in=%llu split=%llu kills=%llu swapped=%llu\n",
+		       kind->name, hog_name, moved_in() - moved,
+		       cma_vmstat("thp_split_page") - split, kills, swapped);
+	cma_block_stop(&block);
+	cma_block_stop(&hog);
+	return verdict(ok && !kills && !swapped);
+}
+
+static int room_for(const struct cma_block_kind *kind)
+{
+	return room_beside(kind, "anon", CLASSIC);
+}
+
+static int room_pipe(void)
+{
+	return room_for(&pipe_kind);
+}
+
+static int room_pipe_huge(void)
+{
+	return room_beside(&pipe_kind, "thp", CLASSIC);
+}
+
+static int room_pipe_generations(void)
+{
+	return old_lru[0] ? room_beside(&pipe_kind, "anon", GENERATIONS) :
+			    KSFT_SKIP;
+}
+
+static int room_slab(void)
+{
+	return room_for(&slab_kind);
+}
+
+static int room_fuse(void)
+{
+	return room_for(cma_block_find("fuse-read"));
+}
+
+static int room_pin(void)
+{
+	return room_for(cma_block_find("gup-pin"));
+}
+
+/*
+ * Nearly all of the LRU is in the area, which has to be large for that. What is free
+ * outside, with the cache there, is less than what is wanted.
+ */
+
+#define LRU_OUTSIDE	(8 * BLOCK_CHUNK)
+#define LRU_FREE	(11 * BLOCK_CHUNK)
+#define LRU_WANT	(9 * BLOCK_CHUNK)
+#define LRU_LENT	90.0
+
+static bool area_is_half(void)
+{
+	struct cma_area a;
+
+	return !cma_area_get(AREA_TEST, &a) &&
+	       2 * a.count * BLOCK_PAGE >= cma_mem_total();
+}
+
+/* Percent of the pages on the LRU lists that are lent. */
+static double lru_percent(void)
+{
+	struct cma_test_share s = {};
+	double pages = cma_vmstat("nr_active_anon") +
+		       cma_vmstat("nr_inactive_anon") +
+		       cma_vmstat("nr_active_file") +
+		       cma_vmstat("nr_inactive_file");
+
+	cma_share(AREA_TEST, &s);
+	return 100 * (s.anon + s.shmem + s.file) / pages;
+}
+
+static int lru_in_area(const char *name, const char *lru)
+{
+	unsigned long long kills, moved = moved_in();
+	char *mem;
+	bool ok;
+
+	if (!area_is_half())
+		return KSFT_SKIP;
+	begin(lru);
+	mem = cma_block_memory(LRU_OUTSIDE);
+	cma_expect(mem, "memory");
+	cma_expect(!cma_block_start(&hog, &pipe_kind,
+				    cma_bytes_outside() - LRU_FREE, false) &&
+		   cma_block_ready(&hog, LIMIT_MS), "no pipes");
+	cma_lend_out(AREA_TEST, 98, LIMIT_MS);
+	ksft_print_msg("row lru-%s lent=%.1f free_mib=%zu\n", name,
+		       lru_percent(), cma_bytes_outside() >> 20);
+	cma_expect(lru_percent() >= LRU_LENT || !cma_is_lend(), "%.1f %%",
+		   lru_percent());
+	kills = cma_vmstat("oom_kill");
+	ok = !cma_block_start(&block, &pipe_kind, LRU_WANT, false) &&
+	     cma_block_ready(&block, LIMIT_MS) && cma_block_alive(&hog);
+	kills = cma_vmstat("oom_kill") - kills;
+	ksft_print_msg("row lru-cost-%s ok=%d moved_in=%llu kills=%llu\n", name,
+		       ok, moved_in() - moved, kills);
+	cma_block_stop(&block);
+	cma_block_stop(&hog);
+	munmap(mem, LRU_OUTSIDE);
+	return verdict(ok && !kills);
+}
+
+static int lru_classic(void)
+{
+	return lru_in_area("classic", CLASSIC);
+}
+
+static int lru_generations(void)
+{
+	return old_lru[0] ? lru_in_area("generations", GENERATIONS) : KSFT_SKIP;
+}
+
+/* What was moved in is guarded as any loan. */
+
+#define FILE_BYTES	(48 * BLOCK_CHUNK)
+#define LENT_PAGES	1000
+
+static int fill_pipes(int fd)
+{
+	static int pipes[FILE_BYTES / BLOCK_CHUNK][2];
+	loff_t at = 0;
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(pipes); i++) {
+		if (pipe(pipes[i]) ||
+		    fcntl(pipes[i][1], F_SETPIPE_SZ, BLOCK_CHUNK) < 0)
+			return -errno;
+		while (splice(fd, &at, pipes[i][1], NULL, BLOCK_CHUNK,
+			      SPLICE_F_NONBLOCK) > 0)
+			;
+	}
+	return at == FILE_BYTES ? 0 : -ENOSPC;
+}
+
+/* A file that was read before anything of it was lent, and then moved in. */
+static int guards_what_moved(void)
+{
+	struct cma_test_share s = {};
+	size_t outside;
+	int fd;
+
+	begin(CLASSIC);
+	fd = cma_block_cached_file(FILE_BYTES, false);
+	cma_expect(fd >= 0, "file");
+	outside = cma_bytes_outside();
+	cma_expect(!cma_block_start(&block, &pipe_kind,
+				    outside + FILE_BYTES / 2, false) &&
+		   cma_block_ready(&block, LIMIT_MS), "no pipes");
+	cma_block_stop(&block);
+	cma_share(AREA_TEST, &s);
+	ksft_print_msg("row moved file=%llu\n", (unsigned long long)s.file);
+	cma_expect(s.file > LENT_PAGES, "not enough of the file was moved in");
+	cma_expect(!fill_pipes(fd), "splice");
+	cma_expect(cma_is_whole(AREA_TEST), "pipes hold loans");
+	close(fd);
+	return KSFT_PASS;
+}
+
+static const struct cma_case cases[] = {
+	{ "anonymous memory uses the area before reclaim", first_anon },
+	{ "page cache uses the area before reclaim", first_file },
+	/* First: what others leave is too fragmented for huge pages. */
+	{ "room for pipe buffers beside huge pages", room_pipe_huge },
+	{ "room for pipe buffers", room_pipe },
+	{ "room for slab", room_slab },
+	{ "room for FUSE's cache", room_fuse },
+	{ "room for pins", room_pin },
+	{ "room for pipe buffers, LRU of generations", room_pipe_generations },
+	{ "most of the LRU is lent", lru_classic },
+	{ "most of the LRU is lent, LRU of generations", lru_generations },
+	{ "what was moved in is guarded", guards_what_moved, true },
+};
+
+static void restore(void)
+{
+	if (old_lru[0])
+		cma_write_text(LRU_GEN, old_lru);
+	cma_block_settings(true);
+}
+
+int main(void)
+{
+	cma_write_text("/proc/self/oom_score_adj", "-1000");
+	cma_block_settings(false);
+	cma_read_text(LRU_GEN, old_lru, sizeof(old_lru));
+	atexit(restore);
+	cma_run(cases, ARRAY_SIZE(cases));
+}
