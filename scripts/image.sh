@@ -5,12 +5,15 @@
 
 HEADERS=$OUT/headers
 
-# The tree's own headers for user space, in $HEADERS/usr/include.
+# The tree's own headers for user space, in $HEADERS/usr/include. None of them is
+# ours: they change with the base kernel.
 make_headers()
 {
 	"$TOP/scripts/apply" >>"$LOG" || exit
+	cmp -s "$TREE/.cma-base" "$HEADERS/.cma-base" && return 0
 	make -C "$TREE" O="$HEADERS" ARCH=x86_64 headers >>"$LOG" 2>&1 ||
 		die "make headers failed, see $LOG"
+	cp "$TREE/.cma-base" "$HEADERS/"
 }
 
 # copy_libraries ROOT BINARY: its libraries, to where the loader looks for them.

@@ -3,7 +3,7 @@
 # Shared by every script below scripts/: sourced, never run.
 
 TOP=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
-OUT=$TOP/out
+OUT=${OUT:-$TOP/out}
 ME=${0##*/}
 export LC_ALL=C
 
@@ -100,16 +100,75 @@ source_version()
 		H; g; s/[A-Z]* = //g; s/\n/./gp; q }' "$1/Makefile" 2>/dev/null
 }
 
-# prepare_kernels CMA...: release kernels and the root image for their VMs.
+# run_case DIR NAME COMMAND...: a case that is a command, which passes if that does.
+# Leaves DIR/NAME/cases and seconds, as scripts/try does; prints what failed, and a
+# line that tells how it went.
+run_case()
+{
+	local dir=$1/$2 name=$2 start=$SECONDS verdict=ok
+
+	shift 2
+	mkdir -p "$dir" || die "cannot write $dir"
+	"$@" >"$dir/log" 2>&1 || verdict='not ok'
+	cat "$dir/log"
+	if [ "$verdict" = ok ]; then
+		echo "ok $name" >"$dir/cases"
+	else
+		echo "not ok $name: $(grep -a . "$dir/log" | tail -n 1 |
+			cut -c 1-200)" >"$dir/cases"
+	fi
+	echo $((SECONDS - start)) >"$dir/seconds"
+	echo "$verdict $name, $((SECONDS - start)) s"
+	[ "$verdict" = ok ]
+}
+
+# kernel_dir CMA-CONFIG: where scripts/build leaves it.
+kernel_dir()
+{
+	echo "$OUT/$KERNEL-${ARCH:-x86_64}-$1"
+}
+
+# build_kernel CMA-CONFIG
+build_kernel()
+{
+	CMA=${1%-*} CONFIG=${1#*-} "$TOP/scripts/build"
+}
+
+# prepare_kernels CMA...: release kernels and the disks for their VMs.
 prepare_kernels()
 {
 	local k
 
-	"$TOP/scripts/setup" vm || exit
 	for k in "$@"; do
-		CMA=$k CONFIG=release "$TOP/scripts/build" || exit
+		build_kernel "$k-release" || exit
 	done
-	"$TOP/scripts/rootfs" || exit
+	"$TOP/scripts/rootfs" base tools tests || exit
+}
+
+# vm ARGUMENT...: scripts/boot in the background, so that a signal finds this shell;
+# its exit status. Who calls it has "trap stop_vm EXIT", and may name a function in
+# VM_PROGRESS that tells every now and then how far it is.
+vm()
+{
+	local status last=$SECONDS
+
+	"$TOP/scripts/boot" "$@" 9>&- &
+	VM_PID=$!
+	while [ -n "${VM_PROGRESS:-}" ] && sleep 1 && kill -0 "$VM_PID" 2>/dev/null; do
+		[ $((SECONDS - last)) -ge 20 ] || continue
+		last=$SECONDS
+		"$VM_PROGRESS"
+	done
+	wait "$VM_PID"
+	status=$?
+	VM_PID=''
+	return "$status"
+}
+
+# shellcheck disable=SC2317 # called by traps
+stop_vm()
+{
+	[ -z "${VM_PID:-}" ] || kill "$VM_PID" 2>/dev/null
 }
 
 # two_nodes MIB: what tells QEMU to have two nodes of that size, a CPU on each.
