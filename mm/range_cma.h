@@ -3,7 +3,7 @@
  * Pure arithmetic of the contiguous memory allocator: where in an area a
  * request goes, how a run of pages falls into buddy chunks, and how latencies
  * fall into a histogram.  No locks, no struct page: the same file is compiled
- * in user space under ASan and UBSan (tools/testing/selftests/cma).
+ * in user space under ASan and UBSan (tools/testing/cma).
  *
  * Positions are granules: one granule is one bit of an area's bitmap, that is
  * 1 << order_per_bit pages.

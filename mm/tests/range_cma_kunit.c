@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * KUnit suite of mm/range_cma.h: known answers.  Random ones are compared with
- * a slow reference in user space, tools/testing/selftests/cma/range_test.c.
+ * a slow reference in user space, tools/testing/cma/range_test.c.
  */
 #include <kunit/test.h>
 #include <linux/bitmap.h>

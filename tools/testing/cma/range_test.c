@@ -1,74 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * mm/range_cma.h in user space, under ASan and UBSan: random requests to random
- * small areas, each answer compared with a slow reference.  Runs on the host;
- * prints KTAP.
+ * small areas, each answer compared with a slow reference.
  */
-#include <limits.h>
-#include <stdbool.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
+#include "kernel.h"
+#include "ktap.h"
 
-#define BITS_PER_LONG	(8 * (int)sizeof(long))
-
-/* What the header needs of the kernel. */
-static unsigned int min(unsigned int a, unsigned int b)
-{
-	return a < b ? a : b;
-}
-
-static unsigned int __ffs(unsigned long word)
-{
-	return __builtin_ctzl(word);
-}
-
-static bool bit(const unsigned long *map, unsigned long nr)
-{
-	return map[nr / BITS_PER_LONG] >> (nr % BITS_PER_LONG) & 1;
-}
-
-static unsigned long find_from(const unsigned long *map, unsigned long size,
-			       unsigned long pos, bool value)
-{
-	while (pos < size && bit(map, pos) != value)
-		pos++;
-	return pos < size ? pos : size;
-}
-
-static unsigned long find_next_bit(const unsigned long *map,
-				   unsigned long size, unsigned long pos)
-{
-	return find_from(map, size, pos, true);
-}
-
-static unsigned long find_next_zero_bit(const unsigned long *map,
-					unsigned long size, unsigned long pos)
-{
-	return find_from(map, size, pos, false);
-}
-
-#include "../../../../mm/range_cma.h"
+#include "../../../mm/range_cma.h"
 
 #define AREA_BITS	256
 #define ROUNDS		200000
-
-static unsigned int passed, failed;
-
-static void report(bool ok, const char *name)
-{
-	ok ? passed++ : failed++;
-	printf("%s %u %s\n", ok ? "ok" : "not ok", passed + failed, name);
-}
-
-static uint32_t rnd(uint32_t below)
-{
-	static uint64_t state = 20101122;
-
-	state = state * 6364136223846793005ULL + 1442695040888963407ULL;
-	return (uint32_t)(state >> 33) % below;
-}
 
 /* Could the request begin at @start? */
 static bool fits_at(const unsigned long *map, unsigned long nbits,
@@ -108,7 +49,7 @@ static void random_area(unsigned long *map, unsigned long nbits)
 	while (pos < nbits) {
 		pos += rnd(40);
 		for (len = rnd(20); len && pos < nbits; len--, pos++)
-			map[pos / BITS_PER_LONG] |= 1UL << (pos % BITS_PER_LONG);
+			bitmap_set(map, pos, 1);
 	}
 }
 
@@ -145,14 +86,14 @@ static bool choose_once(void)
 	return (n ? picks[0] : CMA_NOWHERE) == reference(map, nbits, &fit);
 }
 
-static void test_choose(void)
+static bool test_choose(void)
 {
 	unsigned int i;
 	bool ok = true;
 
 	for (i = 0; i < ROUNDS && ok; i++)
 		ok = choose_once();
-	report(ok, "choose agrees with the reference");
+	return ok;
 }
 
 /* Chunks tile the range, aligned, and none could be larger. */
@@ -174,17 +115,17 @@ static bool chunks_once(void)
 	return pfn == end;
 }
 
-static void test_chunks(void)
+static bool test_chunks(void)
 {
 	unsigned int i;
 	bool ok = true;
 
 	for (i = 0; i < ROUNDS / 10 && ok; i++)
 		ok = chunks_once();
-	report(ok, "chunks tile a range");
+	return ok;
 }
 
-static void test_hist(void)
+static bool test_hist(void)
 {
 	unsigned long long us, bound;
 	unsigned int i, n;
@@ -199,7 +140,7 @@ static void test_hist(void)
 		     (n == CMA_HIST_BUCKETS - 1 || us < bound) &&
 		     (!n || us >= bound >> 1);
 	}
-	report(ok, "histogram buckets hold what they say");
+	return ok;
 }
 
 /* A percentile is the least bound with enough entries below it. */
@@ -222,24 +163,24 @@ static bool percentile_once(void)
 	return cma_hist_percentile(hist, pct) == 1ULL << i;
 }
 
-static void test_percentile(void)
+static bool test_percentile(void)
 {
 	unsigned int i;
 	bool ok = true;
 
 	for (i = 0; i < ROUNDS && ok; i++)
 		ok = percentile_once();
-	report(ok, "percentiles are bounds of buckets");
+	return ok;
 }
+
+static const struct ktap_case cases[] = {
+	{ "choose agrees with the reference", test_choose },
+	{ "chunks tile a range", test_chunks },
+	{ "histogram buckets hold what they say", test_hist },
+	{ "percentiles are bounds of buckets", test_percentile },
+};
 
 int main(void)
 {
-	printf("TAP version 13\n1..4\n");
-	test_choose();
-	test_chunks();
-	test_hist();
-	test_percentile();
-	printf("# Totals: pass:%u fail:%u xfail:0 xpass:0 skip:0 error:0\n",
-	       passed, failed);
-	return failed ? 1 : 0;
+	return ktap_run(cases, ARRAY_SIZE(cases));
 }
