@@ -127,16 +127,30 @@ static inline bool cma_next_gap(const unsigned long *bitmap,
 	return true;
 }
 
-/* The two ends of a device-free area keep the same run: let cost decide. */
+/* The longest part of @run that is left beside a block in it. */
+static inline unsigned long cma_left_over(const struct cma_fit *fit,
+					  struct cma_run run,
+					  unsigned long start)
+{
+	return max(start - run.start, run.end - fit->count - start);
+}
+
+/*
+ * The two ends of a device-free area: where both leave as much in one piece, let
+ * cost decide.  An odd count does not reach up to the end.
+ */
 static inline unsigned int cma_choose_ends(const struct cma_fit *fit,
 					   struct cma_run all,
 					   unsigned long *picks)
 {
 	picks[0] = cma_fit_low(fit, all);
-	picks[1] = cma_fit_high(fit, all);
 	if (picks[0] == CMA_NOWHERE)
 		return 0;
-	return picks[0] == picks[1] ? 1 : 2;
+	picks[1] = cma_fit_high(fit, all);
+	if (picks[0] == picks[1] || cma_left_over(fit, all, picks[1]) <
+				    cma_left_over(fit, all, picks[0]))
+		return 1;
+	return 2;
 }
 
 /**

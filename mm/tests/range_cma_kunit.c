@@ -66,6 +66,19 @@ static void choose_offers_both_ends_of_a_free_area(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, cma_choose(map, NBITS, &fit, picks), 0U);
 }
 
+/* 17 at the last aligned place leave 40 in one piece, at the first one 47. */
+static void choose_keeps_the_larger_run(struct kunit *test)
+{
+	DECLARE_BITMAP(map, NBITS) = {};
+	struct cma_fit fit = { .count = 16, .mask = 7 };
+	unsigned long picks[CMA_PICKS_MAX];
+
+	KUNIT_EXPECT_EQ(test, cma_choose(map, NBITS, &fit, picks), 2U);
+	fit.count = 17;
+	KUNIT_ASSERT_EQ(test, cma_choose(map, NBITS, &fit, picks), 1U);
+	KUNIT_EXPECT_EQ(test, picks[0], 0UL);
+}
+
 static void choose_is_first_fit(struct kunit *test)
 {
 	DECLARE_BITMAP(map, NBITS) = {};
@@ -165,6 +178,7 @@ static struct kunit_case cases[] = {
 	KUNIT_CASE(fit_high_aligns_down),
 	KUNIT_CASE(fit_survives_huge_alignment),
 	KUNIT_CASE(choose_offers_both_ends_of_a_free_area),
+	KUNIT_CASE(choose_keeps_the_larger_run),
 	KUNIT_CASE(choose_is_first_fit),
 	KUNIT_CASE(choose_offers_equal_gaps),
 	KUNIT_CASE(choose_avoids_culprits),
