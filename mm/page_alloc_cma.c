@@ -8,8 +8,8 @@
  * a place that no device holds, takes what is free there, and where that is not
  * all, isolates the pageblocks and has the loans moved or dropped.
  *
- * This file owns the areas, the cma_* API of include/linux/cma.h and the choice
- * of a place.  migrate_cma.c does the recall of one range.
+ * This file owns the areas and the cma_* API of include/linux/cma.h.  place_cma.c
+ * chooses a place, migrate_cma.c does the recall of one range.
  *
  * Requests for disjoint ranges run in parallel.  A claim is a run of bits in
  * cma->bitmap, set under cma->lock; whoever set them owns these pages.  The bits
@@ -45,17 +45,12 @@
 #include "cma_compat.h"
 #include "internal.h"
 #include "page_alloc_cma.h"
+#include "place_cma.h"
 
 #include <trace/events/cma_lend.h>
 
-/* What bounds a request of up to CMA_DEADLINE_PAGES; pro rata above. */
+/* What bounds a request of up to 64 MiB, see cma_time_limit(). */
 #define CMA_DEADLINE_MS		5000
-#define CMA_DEADLINE_PAGES	(SZ_64M >> PAGE_SHIFT)
-/* Debug kernels do the same work in several times the time. */
-#define CMA_DEADLINE_FACTOR	(IS_ENABLED(CONFIG_KASAN) || \
-				 IS_ENABLED(CONFIG_PROVE_LOCKING) ? 10 : 1)
-/* The part of its time for which a request first bears with a stuck place. */
-#define CMA_PATIENCE		512
 /*
  * Pageblocks are isolated in units that free chunks can't straddle: two blocks
  * isolated one by one may merge, unlocked, into a chunk larger than either.
@@ -73,33 +68,6 @@ unsigned int cma_area_count;
 struct cma_bounds cma_bounds __read_mostly;
 
 DEFINE_STATIC_KEY_FALSE(cma_active_key);
-
-/**
- * struct cma_request - one call of cma_alloc()
- * @cma: the area
- * @pages: pages wanted
- * @align: log2 of the alignment wanted, in pages
- * @fit: the same in granules, and the places to avoid
- * @nr_poisoned: the first entries of fit.avoid never come back
- * @deadline: end of the request, in jiffies
- * @patience: how long to bear with a place where nothing goes, while there are
- *	others, in jiffies
- * @claims: other requests in progress when a place was sought last
- * @err: why the last place was given up
- * @rc: the recall in progress, and the sums of all
- */
-struct cma_request {
-	struct cma *cma;
-	unsigned long pages;
-	unsigned int align;
-	struct cma_fit fit;
-	unsigned int nr_poisoned;
-	unsigned long deadline;
-	unsigned long patience;
-	unsigned int claims;
-	int err;
-	struct cma_recall rc;
-};
 
 /**
  * cma_get_base() - where an area begins
@@ -636,266 +604,7 @@ int cma_keep(struct cma *cma, bool keep)
 	return 0;
 }
 
-/* Claims: which granules of the bitmap a request owns. */
-
-static struct cma_run cma_pages_to_run(const struct cma *cma, unsigned long pfn,
-				       unsigned long pages)
-{
-	unsigned long start = (pfn - cma->base_pfn) >> cma->order_per_bit;
-
-	return (struct cma_run) {
-		.start = start,
-		.end = start + (ALIGN(pages, 1UL << cma->order_per_bit) >>
-				cma->order_per_bit),
-	};
-}
-
-static unsigned long cma_granule_pfn(const struct cma *cma, unsigned long nr)
-{
-	return cma->base_pfn + (nr << cma->order_per_bit);
-}
-
-/* Set the bits if they are still clear. */
-static bool cma_try_claim(struct cma *cma, unsigned long start,
-			  unsigned long count)
-{
-	unsigned long flags;
-	bool ok;
-
-	spin_lock_irqsave(&cma->lock, flags);
-	ok = find_next_bit(cma->bitmap, start + count, start) >= start + count;
-	if (ok) {
-		bitmap_set(cma->bitmap, start, count);
-		cma->claims++;
-	}
-	spin_unlock_irqrestore(&cma->lock, flags);
-	return ok;
-}
-
-static void cma_wake_turn(struct cma *cma)
-{
-	if (wq_has_sleeper(&cma->turn))
-		wake_up_all(&cma->turn);
-}
-
-static void cma_hold_run(struct cma *cma, struct cma_run run)
-{
-	lockdep_assert_held(&cma->lock);
-
-	bitmap_set(cma->held, run.start, run.end - run.start);
-	cma->nr_held += run.end - run.start;
-}
-
-static void cma_unhold_run(struct cma *cma, struct cma_run run)
-{
-	lockdep_assert_held(&cma->lock);
-
-	bitmap_clear(cma->held, run.start, run.end - run.start);
-	cma->nr_held -= run.end - run.start;
-}
-
-/* A claim ends: a device holds the block now, or nobody does. */
-static void cma_settle(struct cma *cma, unsigned long pfn, unsigned long pages,
-		       bool held)
-{
-	struct cma_run run = cma_pages_to_run(cma, pfn, pages);
-	unsigned long flags;
-
-	spin_lock_irqsave(&cma->lock, flags);
-	if (held)
-		cma_hold_run(cma, run);
-	else
-		bitmap_clear(cma->bitmap, run.start, run.end - run.start);
-	cma->claims--;
-	spin_unlock_irqrestore(&cma->lock, flags);
-	cma_wake_turn(cma);
-}
-
-/* Places that nobody holds or has claimed; req->claims is of the same moment. */
-static unsigned int cma_find_places(struct cma_request *req,
-				    unsigned long *picks)
-{
-	struct cma *cma = req->cma;
-	unsigned long flags;
-	unsigned int n;
-
-	spin_lock_irqsave(&cma->lock, flags);
-	n = cma_choose(cma->bitmap, cma_granules(cma), &req->fit, picks);
-	req->claims = cma->claims;
-	spin_unlock_irqrestore(&cma->lock, flags);
-	return n;
-}
-
-/* Would there be a place if all others gave up theirs? */
-static bool cma_could_fit(const struct cma_request *req)
-{
-	struct cma *cma = req->cma;
-	unsigned long picks[CMA_PICKS_MAX], flags;
-	unsigned int n;
-
-	spin_lock_irqsave(&cma->lock, flags);
-	n = cma_choose(cma->held, cma_granules(cma), &req->fit, picks);
-	spin_unlock_irqrestore(&cma->lock, flags);
-	return n;
-}
-
-/* Of places that are equal for the area, the one whose loans cost least. */
-static unsigned long cma_cheapest(const struct cma_request *req,
-				  const unsigned long *picks, unsigned int n)
-{
-	unsigned long cost, least = LONG_MAX, best = picks[0];
-	unsigned int i;
-
-	for (i = 0; n > 1 && i < n && least; i++) {
-		cost = cma_range_cost(cma_granule_pfn(req->cma, picks[i]),
-				      cma_granule_pfn(req->cma, picks[i] +
-						      req->fit.count), least);
-		if (cost < least) {
-			least = cost;
-			best = picks[i];
-		}
-	}
-	return best;
-}
-
-/* Begin anew, with more patience for each place; false if that is no news. */
-static bool cma_forget_culprits(struct cma_request *req)
-{
-	if (req->fit.nr_avoid == req->nr_poisoned)
-		return false;
-	req->fit.nr_avoid = req->nr_poisoned;
-	req->patience *= 2;
-	return true;
-}
-
-/* Claim a place; req->rc then says which. */
-static int cma_claim(struct cma_request *req)
-{
-	unsigned long picks[CMA_PICKS_MAX], start;
-	unsigned int n;
-
-	/* Somebody may be quicker, but then somebody is served. */
-	do {
-		n = cma_find_places(req, picks);
-		if (!n && cma_forget_culprits(req))
-			n = cma_find_places(req, picks);
-		if (!n)
-			return -ENOSPC;
-		start = cma_cheapest(req, picks, n);
-	} while (!cma_try_claim(req->cma, start, req->fit.count));
-
-	req->rc.start = cma_granule_pfn(req->cma, start);
-	req->rc.taken = req->rc.start;
-	/* Granules are lent whole, or not at all. */
-	req->rc.end = cma_granule_pfn(req->cma, start + req->fit.count);
-	return 0;
-}
-
 /* Requests. */
-
-/* Is there a place for the request, or nobody left to wait for? */
-static bool cma_may_retry(struct cma_request *req)
-{
-	unsigned long picks[CMA_PICKS_MAX];
-
-	return cma_find_places(req, picks) || !req->claims ||
-	       !cma_could_fit(req);
-}
-
-/*
- * Other requests have claimed what this one needs, and may yet fail: wait for
- * them to settle.  This one has claimed nothing meanwhile.
- */
-static int cma_wait_turn(struct cma_request *req)
-{
-	long left = req->deadline - jiffies;
-
-	if (!req->claims || left <= 0 || !cma_could_fit(req) ||
-	    !gfpflags_allow_blocking(req->rc.gfp))
-		return -ENOSPC;
-	left = wait_event_killable_timeout(req->cma->turn, cma_may_retry(req),
-					   left);
-	if (left < 0)
-		return -EINTR;
-	return left ? 0 : -ENOSPC;
-}
-
-static int cma_claim_or_wait(struct cma_request *req)
-{
-	int ret;
-
-	for (;;) {
-		ret = cma_claim(req);
-		if (ret != -ENOSPC)
-			return ret;
-		ret = cma_wait_turn(req);
-		if (ret)
-			return ret;
-	}
-}
-
-static void cma_add_avoided(struct cma_request *req, unsigned long pfn)
-{
-	struct cma_fit *fit = &req->fit;
-
-	fit->avoid[fit->nr_avoid++] = (pfn - req->cma->base_pfn) >>
-				      req->cma->order_per_bit;
-}
-
-/*
- * Remember what stood in the way: the first and the last busy page, so that the
- * next place, below or above, is past all of them.  Poisoned pages stay in front
- * of the others, for good.
- */
-static bool cma_avoid(struct cma_request *req, bool poisoned)
-{
-	struct cma_fit *fit = &req->fit;
-	struct cma_recall *rc = &req->rc;
-
-	if (fit->nr_avoid > CMA_AVOID_MAX - 2)
-		return false;
-	cma_add_avoided(req, rc->first_busy ?: rc->start);
-	if (poisoned)
-		swap(fit->avoid[req->nr_poisoned++],
-		     fit->avoid[fit->nr_avoid - 1]);
-	else if (rc->last_busy > rc->first_busy)
-		cma_add_avoided(req, rc->last_busy);
-	return true;
-}
-
-/* Where would the request go if it gave up its place? */
-static bool cma_has_other_place(struct cma_request *req)
-{
-	struct cma *cma = req->cma;
-	struct cma_run run = cma_pages_to_run(cma, req->rc.start, req->pages);
-	unsigned long picks[CMA_PICKS_MAX], flags;
-	unsigned int n;
-
-	spin_lock_irqsave(&cma->lock, flags);
-	bitmap_clear(cma->bitmap, run.start, run.end - run.start);
-	n = cma_choose(cma->bitmap, cma_granules(cma), &req->fit, picks);
-	bitmap_set(cma->bitmap, run.start, run.end - run.start);
-	spin_unlock_irqrestore(&cma->lock, flags);
-	return n;
-}
-
-/*
- * Nothing goes here.  Go elsewhere, if there is a place without a known culprit;
- * else forget all culprits but this one; else there is nowhere to go.
- */
-static bool cma_should_move_on(struct cma_request *req)
-{
-	if (cma_avoid(req, false) && cma_has_other_place(req))
-		return true;
-	cma_forget_culprits(req);
-	return cma_avoid(req, false) && cma_has_other_place(req);
-}
-
-static bool cma_avoid_poisoned(struct cma_request *req)
-{
-	return cma_avoid(req, true) ||
-	       (cma_forget_culprits(req) && cma_avoid(req, true));
-}
 
 /*
  * Recall the isolated range, for as long as this place is the one to have: what
@@ -1048,44 +757,6 @@ static void cma_report(const struct cma_request *req, int err)
 		pr_err_ratelimited("%s: alloc failed, req-size: %lu pages, ret: %d: %s\n",
 				   req->cma->name, req->pages, err,
 				   cma_failure_text[cma_failure(err)]);
-}
-
-/* The longest that a request may take, in jiffies. */
-static unsigned long cma_time_limit(const struct cma *cma, unsigned long pages)
-{
-	u64 ms = READ_ONCE(cma->deadline_ms) * CMA_DEADLINE_FACTOR;
-
-	ms *= DIV_ROUND_UP(pages, CMA_DEADLINE_PAGES);
-	return clamp(msecs_to_jiffies(min(ms, INT_MAX)), 1, MAX_JIFFY_OFFSET);
-}
-
-/* Fill in the request, or say that no area could ever serve it. */
-static bool cma_init_request(struct cma_request *req, struct cma *cma,
-			     unsigned long pages, unsigned int align, gfp_t gfp,
-			     unsigned long timeout)
-{
-	unsigned int shift = cma->order_per_bit;
-
-	/* The rounding of an absurd count must not wrap. */
-	if (!pages || pages > cma->count || align >= BITS_PER_LONG)
-		return false;
-
-	req->cma = cma;
-	req->pages = pages;
-	req->align = align;
-	req->fit.count = ALIGN(pages, 1UL << shift) >> shift;
-	if (align > shift)
-		req->fit.mask = (1UL << (align - shift)) - 1;
-	req->fit.offset = (cma->base_pfn & ((1UL << align) - 1)) >> shift;
-	req->rc.gfp = current_gfp_context(gfp);
-
-	timeout = min(timeout, cma_time_limit(cma, pages));
-	req->deadline = jiffies + timeout;
-	req->rc.half = jiffies + timeout / 2;
-	req->rc.may_kill = READ_ONCE(cma->oom) && !(gfp & __GFP_NOWARN) &&
-			   !(current->flags & PF_MEMALLOC);
-	req->patience = max(1UL, timeout / CMA_PATIENCE);
-	return true;
 }
 
 static void cma_reset_tags(struct page *page, unsigned long pages)

@@ -4,8 +4,8 @@
  * touch which field, and the calls that patched kernel files make, each behind
  * one static key.  Calls run one way:
  *
- *   hook -> page_alloc_cma.c, guard_cma.c, lend_cma.c -> migrate_cma.c -> the
- *   kernel's own migration
+ *   hook -> page_alloc_cma.c, guard_cma.c, lend_cma.c -> place_cma.c,
+ *   migrate_cma.c -> the kernel's own migration
  *
  * Lock order: cma->isolate_lock, then zone->lock.  cma->lock is a leaf.
  */
