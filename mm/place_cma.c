@@ -251,6 +251,17 @@ static void cma_add_avoided(struct cma_request *req, unsigned long pfn)
 				      req->cma->order_per_bit;
 }
 
+/* What was added last is poisoned: it changes places with the first that is not. */
+static void cma_keep_poisoned(struct cma_request *req)
+{
+	unsigned long *avoid = req->fit.avoid;
+	unsigned int last = req->fit.nr_avoid - 1;
+	unsigned long granule = avoid[last];
+
+	avoid[last] = avoid[req->nr_poisoned];
+	avoid[req->nr_poisoned++] = granule;
+}
+
 /*
  * Remember what stood in the way: the first and the last busy page, so that the
  * next place, below or above, is past all of them.  Poisoned pages stay in front
@@ -265,8 +276,7 @@ static bool cma_avoid(struct cma_request *req, bool poisoned)
 		return false;
 	cma_add_avoided(req, rc->first_busy ?: rc->start);
 	if (poisoned)
-		swap(fit->avoid[req->nr_poisoned++],
-		     fit->avoid[fit->nr_avoid - 1]);
+		cma_keep_poisoned(req);
 	else if (rc->last_busy > rc->first_busy)
 		cma_add_avoided(req, rc->last_busy);
 	return true;

@@ -31,6 +31,8 @@ int ktap_run(const struct ktap_case *cases, unsigned int nr)
 	unsigned int i, failed = 0;
 	bool ok;
 
+	/* What has run is on record when the next case crashes. */
+	setvbuf(stdout, NULL, _IOLBF, 0);
 	printf("KTAP version 1\n1..%u\n", nr);
 	for (i = 0; i < nr; i++) {
 		ok = cases[i].run();
