@@ -178,62 +178,6 @@ static bool cma_has_mempolicy(void)
 }
 #endif
 
-static char *cma_lend_option __initdata;
-
-static int __init cma_save_lend_option(char *option)
-{
-	cma_lend_option = option;
-	return 0;
-}
-early_param("cma_lend", cma_save_lend_option);
-
-static void __init cma_set_boot_lend(const char *area, const char *policy)
-{
-	int i, lend = match_string(cma_lend_names, CMA_LEND_POLICIES, policy);
-	unsigned int found = 0;
-
-	for (i = 0; i < cma_area_count && lend >= 0; i++) {
-		if (area && strcmp(area, cma_areas[i].name))
-			continue;
-		cma_set_lend(&cma_areas[i], lend);
-		found++;
-	}
-	if (lend < 0)
-		pr_err("cma_lend=: can't read \"%s\", want [AREA:]all|file|none\n",
-		       policy);
-	else if (!found)
-		pr_err("cma_lend=: no area \"%s\"\n", area ?: "");
-}
-
-/* The area whose name @option begins with, before a colon.  Names have commas. */
-static const char *__init cma_parse_area(const char *option)
-{
-	size_t len;
-	int i;
-
-	for (i = 0; i < cma_area_count; i++) {
-		len = strlen(cma_areas[i].name);
-		if (!strncmp(option, cma_areas[i].name, len) &&
-		    option[len] == ':')
-			return cma_areas[i].name;
-	}
-	return NULL;
-}
-
-/* One policy of cma_lend=: for one area, or for all.  @option goes on after it. */
-static void __init cma_parse_lend(char **option)
-{
-	const char *area = cma_parse_area(*option);
-	char *policy;
-
-	if (area)
-		*option += strlen(area) + 1;
-	policy = strsep(option, ",");
-	if (!area && strchr(policy, ':'))
-		area = strsep(&policy, ":");
-	cma_set_boot_lend(area, policy);
-}
-
 static unsigned long cma_granule_of(const struct cma *cma, unsigned long pfn)
 {
 	return (pfn - cma->base_pfn) >> cma->order_per_bit;
@@ -976,6 +920,5 @@ void __init cma_init_lending(void)
 		mutex_init(&cma_walks[i].lock);
 		init_waitqueue_head(&cma_walks[i].turn);
 	}
-	while (cma_lend_option)
-		cma_parse_lend(&cma_lend_option);
+	cma_set_boot_lending();
 }

@@ -516,28 +516,6 @@ err:
 	return ret;
 }
 
-/**
- * cma_check_boot_option() - say in one line what is wrong with cma=
- * @option: what stands behind cma=: SIZE[@BASE[-LIMIT]]
- *
- * Changes nothing: the base kernel reserves what it understood.
- */
-void __init cma_check_boot_option(const char *option)
-{
-	char *end = (char *)option;
-	unsigned long long size = memparse(end, &end);
-
-	if (*end == '@')
-		memparse(end + 1, &end);
-	if (*end == '-')
-		memparse(end + 1, &end);
-	if (*end)
-		pr_err("cma=%s: can't read \"%s\", want SIZE[@BASE[-LIMIT]]\n",
-		       option, end);
-	else if (!size)
-		pr_info("cma=%s: no default area\n", option);
-}
-
 /* Isolation, counted: ranges of several requests may share a unit. */
 
 static void cma_drop_units(struct cma *cma, unsigned long unit,

@@ -326,6 +326,9 @@ bool cma_has_room_for_shmem(void);
 struct folio *__cma_borrow_for_file(gfp_t gfp);
 void cma_count_lent(const struct cma *cma, struct cma_lent *lent);
 
+/* option_cma.c */
+void __init cma_set_boot_lending(void);
+
 /* guard_cma.c */
 bool __cma_is_lent(const struct page *page);
 struct page *__cma_guard_gup(struct vm_area_struct *vma, unsigned long addr,
