@@ -9,6 +9,7 @@
 
 #ifdef __KERNEL__
 #include <linux/cma_lend.h>
+#include <linux/ctype.h>
 #include <linux/init.h>
 #include <linux/kernel.h>
 #include <linux/printk.h>
@@ -16,6 +17,32 @@
 
 #include "page_alloc_cma.h"
 #endif
+
+/* A number with or without a unit.  Return: what stands behind it. */
+static const char *__init cma_skip_number(const char *pos)
+{
+	char *end;
+
+	/* memparse() takes a unit alone for zero of it. */
+	if (!isdigit(*pos))
+		return pos;
+	memparse(pos, &end);
+	return end;
+}
+
+/* SIZE[@BASE[-LIMIT]].  Return: the first part that can't be read, or "". */
+static const char *__init cma_skip_size(const char *pos)
+{
+	const char *end = cma_skip_number(pos), *mark;
+
+	for (mark = "@-"; end != pos && *mark && *end == *mark; mark++) {
+		pos = end + 1;
+		end = cma_skip_number(pos);
+		if (end == pos)
+			return pos - 1;
+	}
+	return end;
+}
 
 /**
  * cma_check_boot_option() - say in one line what is wrong with cma=
@@ -25,17 +52,13 @@
  */
 void __init cma_check_boot_option(const char *option)
 {
-	char *end = (char *)option;
-	unsigned long long size = memparse(end, &end);
+	const char *end = cma_skip_size(option);
+	char *unused;
 
-	if (*end == '@')
-		memparse(end + 1, &end);
-	if (*end == '-')
-		memparse(end + 1, &end);
-	if (*end)
+	if (*end || end == option)
 		pr_err("cma=%s: can't read \"%s\", want SIZE[@BASE[-LIMIT]]\n",
 		       option, end);
-	else if (!size)
+	else if (!memparse(option, &unused))
 		pr_info("cma=%s: no default area\n", option);
 }
 

@@ -7,6 +7,7 @@
 #define CMA_KERNEL_H
 
 #include <limits.h>
+#include <stdarg.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdio.h>
