@@ -76,7 +76,8 @@ static unsigned long long __init cma_test_number(char **arg, char mark,
 	if (**arg != mark)
 		return otherwise;
 	value = memparse(start, arg);
-	if (*arg == start)
+	/* A unit alone would do for memparse(). */
+	if (!isdigit(*start))
 		*arg = (char *)"?";
 	return value;
 }

@@ -127,6 +127,13 @@ static bool test_is_refused(void)
 	       declares("x:4M,test,y:4M", 2, 1);
 }
 
+/* A unit is no number. */
+static bool test_wants_numbers(void)
+{
+	return declares("test:M", 0, 1) && declares("test:4M@K", 0, 1) &&
+	       declares("test:4M/K", 0, 1) && declares("test:4M%M", 0, 1);
+}
+
 static bool names_end_somewhere(void)
 {
 	char text[CMA_MAX_NAME + 4];
@@ -164,6 +171,7 @@ static const struct ktap_case cases[] = {
 	{ "cma_lend without a value is ignored", lend_without_value_is_ignored },
 	{ "cma_test= is understood", test_is_understood },
 	{ "cma_test= is refused", test_is_refused },
+	{ "cma_test= wants numbers", test_wants_numbers },
 	{ "names end somewhere", names_end_somewhere },
 	{ "an option that is too long is ignored", too_long_is_ignored },
 };
