@@ -473,11 +473,9 @@ static inline unsigned int cma_pcp_flags(unsigned int alloc_flags)
  */
 static inline unsigned long cma_shortfall(struct zone *zone, unsigned long mark)
 {
-	unsigned long free = zone_page_state(zone, NR_FREE_PAGES);
-
-	mark += zone_page_state(zone, NR_FREE_CMA_PAGES) +
-		READ_ONCE(zone->nr_free_highatomic);
-	return mark > free ? mark - free : 0;
+	return cma_short_of(mark, zone_page_state(zone, NR_FREE_PAGES),
+			    zone_page_state(zone, NR_FREE_CMA_PAGES) +
+			    READ_ONCE(zone->nr_free_highatomic));
 }
 
 /*

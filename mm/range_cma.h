@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * Pure arithmetic of the contiguous memory allocator: where in an area a
- * request goes, how a run of pages falls into buddy chunks, and how latencies
- * fall into a histogram.  No locks, no struct page: the same file is compiled
- * in user space under ASan and UBSan (tools/testing/cma).
+ * request goes, how a run of pages falls into buddy chunks, how much memory is
+ * short, and how latencies fall into a histogram.  No locks, no struct page: the
+ * same file is compiled in user space under ASan and UBSan (tools/testing/cma).
  *
  * Positions are granules: one granule is one bit of an area's bitmap, that is
  * 1 << order_per_bit pages.
@@ -219,6 +219,23 @@ static inline unsigned int cma_chunk_order(unsigned long pfn,
 	while ((1UL << order) > end - pfn)
 		order--;
 	return order;
+}
+
+/**
+ * cma_short_of() - how far free memory is below a mark
+ * @mark: pages that are to be free
+ * @free: pages that are free
+ * @kept: pages of these that don't count
+ *
+ * The numbers are not of the same moment: @kept may be above @free.
+ *
+ * Return: pages, 0 if there are enough.
+ */
+static inline unsigned long cma_short_of(unsigned long mark, unsigned long free,
+					 unsigned long kept)
+{
+	mark += kept;
+	return mark > free ? mark - free : 0;
 }
 
 /**

@@ -173,11 +173,37 @@ static bool test_percentile(void)
 	return ok;
 }
 
+/* Free as many as it says, and memory is not short any more; one less is too few. */
+static bool short_once(void)
+{
+	unsigned long mark = rnd(1000), free = rnd(3000), kept = rnd(2000);
+	unsigned long n = cma_short_of(mark, free, kept);
+
+	return CHECK(!cma_short_of(mark, free + n, kept)) &&
+	       CHECK(!n || cma_short_of(mark, free + n - 1, kept) == 1) &&
+	       CHECK(n || (free >= kept && free - kept >= mark));
+}
+
+static bool test_short(void)
+{
+	unsigned int i;
+
+	for (i = 0; i < ROUNDS; i++)
+		if (!short_once())
+			return false;
+	return CHECK(cma_short_of(0, 0, 0) == 0) &&
+	       CHECK(cma_short_of(100, 100, 0) == 0) &&
+	       CHECK(cma_short_of(100, 99, 0) == 1) &&
+	       CHECK(cma_short_of(100, 150, 100) == 50) &&
+	       CHECK(cma_short_of(1, 0, 5) == 6);
+}
+
 static const struct ktap_case cases[] = {
 	{ "choose agrees with the reference", test_choose },
 	{ "chunks tile a range", test_chunks },
 	{ "histogram buckets hold what they say", test_hist },
 	{ "percentiles are bounds of buckets", test_percentile },
+	{ "what is short is what is missing", test_short },
 };
 
 int main(void)
