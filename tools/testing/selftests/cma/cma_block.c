@@ -444,7 +444,8 @@ bool cma_block_stop(struct cma_block *b)
 	if (b->group > 0) {
 		/* It may not have been a group yet. */
 		kill(b->group, SIGKILL);
-		gone = cma_wait(group_is_gone, &b->group, 60000);
+		gone = cma_wait(group_is_gone, &b->group,
+				cma_slow(60000));
 	}
 	if (b->fd >= 0)
 		close(b->fd);

@@ -406,7 +406,7 @@ int cma_load_stop(struct cma_load *load)
 	if (load->pid > 0) {
 		kill(-load->pid, SIGKILL);
 		kill(load->pid, SIGKILL);
-		if (!cma_reap(load->pid, 30000, NULL))
+		if (!cma_reap(load->pid, cma_slow(30000), NULL))
 			bad = -ETIMEDOUT;
 	}
 	load->pid = 0;

@@ -11,11 +11,14 @@
 
 #include <errno.h>
 #include <setjmp.h>
+#include <stdarg.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "../kselftest.h"
 #include "../../../../mm/tests/cma_test_dev.h"
@@ -29,6 +32,9 @@
 #define CMA_BOOT_OPTION	"cma_test=test:128M,whole:16M,bits:32M/4"
 
 #define MIB_PAGES(mib)	((unsigned long)(mib) * 1024 / 4)
+
+/* Pages that programs at work may hold at any moment, and nobody asked for. */
+#define CMA_FEW_PAGES	64
 
 /**
  * struct cma_area - geometry of an area
@@ -61,11 +67,13 @@ struct cma_samples {
  * @name: KTAP description
  * @run: returns KSFT_PASS, KSFT_FAIL or KSFT_SKIP
  * @lend_only: the base kernel's allocator corrupts memory or has no such file
+ * @key: how it is called on the command line, where cases can be chosen
  */
 struct cma_case {
 	const char *name;
 	int (*run)(void);
 	bool lend_only;
+	const char *key;
 };
 
 extern int cma_dev;	/* the test device, opened by cma_start() */
@@ -95,6 +103,7 @@ bool cma_is_whole(const char *area);
 bool cma_empty_area(const char *area);
 
 bool cma_is_lend(void);
+unsigned int cma_slow(unsigned int limit);
 int cma_read_text(const char *path, char *buf, size_t size);
 int cma_write_text(const char *path, const char *text);
 int cma_read_number(const char *path, unsigned long long *value);
@@ -117,8 +126,11 @@ void cma_print_us(struct cma_samples *s);
 double cma_percentile_us(struct cma_samples *s, unsigned int percent);
 
 /**
- * cma_start() - open the device or end the test as skipped
+ * cma_start() - open the device
  * @cases: cases planned
+ *
+ * Without the device or an area the test has failed: skipped, it would be taken for
+ * one that had nothing to say.
  */
 static inline void cma_start(unsigned int cases)
 {
@@ -128,15 +140,39 @@ static inline void cma_start(unsigned int cases)
 	ksft_print_header();
 	cma_dev = cma_dev_open();
 	if (cma_dev < 0)
-		ksft_exit_skip("%s: %s (CONFIG_CMA_TEST, root, debugfs)\n",
-			       CMA_TEST_PATH, strerror(-cma_dev));
+		ksft_exit_fail_msg("%s: %s (CONFIG_CMA_TEST, root, debugfs)\n",
+				   CMA_TEST_PATH, strerror(-cma_dev));
 	for (i = 0; i < CMA_AREAS; i++)
 		if (cma_area_get(cma_areas[i], &area))
-			ksft_exit_skip("no area %s: boot with %s\n",
-				       cma_areas[i], CMA_BOOT_OPTION);
+			ksft_exit_fail_msg("no area %s: boot with %s\n",
+					   cma_areas[i], CMA_BOOT_OPTION);
 	ksft_print_msg("allocator %s\n", cma_is_lend() ? "lend" : "mainline");
 	ksft_set_plan(cases);
 }
+
+/**
+ * cma_report() - report a case
+ * @ret: KSFT_PASS, KSFT_FAIL or KSFT_SKIP
+ * @fmt: its name
+ *
+ * What the base kernel's allocator fails at is measured: no verdict of ours.
+ */
+static inline __printf(2, 3) void cma_report(int ret, const char *fmt, ...)
+{
+	char name[256];
+	va_list args;
+
+	va_start(args, fmt);
+	vsnprintf(name, sizeof(name), fmt, args);
+	va_end(args);
+	if (ret == KSFT_FAIL && !cma_is_lend())
+		ksft_test_result_skip("%s: measured only\n", name);
+	else
+		ksft_test_result_report(ret, "%s\n", name);
+}
+
+#define cma_result(ok, fmt, ...)					\
+	cma_report((ok) ? KSFT_PASS : KSFT_FAIL, fmt, ##__VA_ARGS__)
 
 /* A failed case may hold blocks: closing the device gives them back. */
 static inline int cma_run_case(const struct cma_case *c)
@@ -148,26 +184,63 @@ static inline int cma_run_case(const struct cma_case *c)
 	return KSFT_FAIL;
 }
 
+static inline void cma_run_one(const struct cma_case *c)
+{
+	if (c->lend_only && !cma_is_lend())
+		ksft_test_result_skip("%s: only with CMA_LEND\n", c->name);
+	else
+		cma_report(cma_run_case(c), "%s", c->name);
+}
+
 /**
  * cma_run() - run the cases and end the program
  * @cases: what to run
  * @n: how many
  */
-static inline void cma_run(const struct cma_case *cases, unsigned int n)
+static inline __noreturn void cma_run(const struct cma_case *cases,
+				      unsigned int n)
 {
 	unsigned int i;
-	int ret;
 
 	cma_start(n);
-	for (i = 0; i < n; i++) {
-		if (cases[i].lend_only && !cma_is_lend()) {
-			ksft_test_result_skip("%s: only with CMA_LEND\n",
-					      cases[i].name);
-			continue;
-		}
-		ret = cma_run_case(&cases[i]);
-		ksft_test_result_report(ret, "%s\n", cases[i].name);
-	}
+	for (i = 0; i < n; i++)
+		cma_run_one(&cases[i]);
+	ksft_finished();
+}
+
+/* NULL if no case is called that. */
+static inline const struct cma_case *cma_find_case(const struct cma_case *cases,
+						   unsigned int n,
+						   const char *key)
+{
+	unsigned int i;
+
+	for (i = 0; i < n; i++)
+		if (!strcmp(cases[i].key, key))
+			return &cases[i];
+	return NULL;
+}
+
+/**
+ * cma_run_chosen() - run the cases that are named, in that order, or all
+ * @cases: the cases, with keys
+ * @n: how many
+ * @keys: arguments of the program: which; none for all
+ */
+static inline __noreturn void cma_run_chosen(const struct cma_case *cases,
+					     unsigned int n, char **keys)
+{
+	unsigned int i, chosen = 0;
+
+	if (!*keys)
+		cma_run(cases, n);
+	while (keys[chosen])
+		if (!cma_find_case(cases, n, keys[chosen++]))
+			ksft_exit_fail_msg("%s: no such case\n",
+					   keys[chosen - 1]);
+	cma_start(chosen);
+	for (i = 0; i < chosen; i++)
+		cma_run_one(cma_find_case(cases, n, keys[i]));
 	ksft_finished();
 }
 

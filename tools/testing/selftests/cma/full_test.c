@@ -210,9 +210,9 @@ static void run_hogs(char **names, const unsigned int *levels, unsigned int n)
 		for (i = 0; i < n; i++) {
 			level = levels[i];
 			ret = setjmp(cma_case_end) ? KSFT_FAIL : run_sizes();
-			ksft_test_result_report(ret, "%s fills %u percent, swap %s\n",
-						kind->name, level,
-						cma_swap_names[swap]);
+			cma_report(ret, "%s fills %u percent, swap %s",
+				   kind->name, level,
+				   cma_swap_names[swap]);
 		}
 	}
 }

@@ -1,20 +1,38 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A requester killed at any moment of a request, while the area is lent to
- * memory in use: it dies soon, and nothing of the area is lost.
+ * A requester killed in the midst of a request, while the area is lent to memory
+ * in use: it dies soon, and nothing of the area is lost.
+ *
+ * The moment is a random part of what a request has taken so far, so that most of
+ * the kills hit one, on slow machines, too.
  *
  * Usage: kill_test [ROUNDS]
  */
 #include <signal.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 #include "cma_load.h"
 #include "cma_util.h"
 
 #define DEATH_LIMIT_MS	30000
+#define START_MS	60000
+#define GIVE_BACK_MS	5000
+#define CACHE_MIB	64	/* outside of the area: what makes room for loans */
+#define LENT_AT_LEAST	50	/* percent of the area */
 
-static atomic_ulong *requests;
+/**
+ * struct seen - what requesters tell their parent
+ * @requests: requests served
+ * @ns: how long these took
+ */
+struct seen {
+	atomic_ulong requests;
+	atomic_ullong ns;
+};
+
+static struct seen *seen;
 
 static void request_for_ever(void)
 {
@@ -23,11 +41,13 @@ static void request_for_ever(void)
 	uint64_t pages = MIB_PAGES(4);
 	uint32_t held = 0;
 
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	while (dev >= 0) {
 		/* One block is held always: death must give it back, too. */
 		if (!cma_request(dev, AREA_TEST, pages, 0, CMA_TEST_NO_WARN,
 				 &req)) {
-			(*requests)++;
+			seen->ns += req.latency_ns;
+			seen->requests++;
 			if (held)
 				cma_give_dev(dev, held);
 			held = req.handle;
@@ -37,62 +57,110 @@ static void request_for_ever(void)
 	_exit(1);
 }
 
+static bool has_requested(void *before)
+{
+	return seen->requests > *(unsigned long *)before;
+}
+
 static bool area_unused(void *data)
 {
 	return !cma_debugfs(data, "used");
 }
 
-static int kill_one(unsigned int delay_ms)
+/* The next request is under way: it takes as long as those before, or longer. */
+static unsigned int some_us(uint64_t *random)
 {
-	struct cma_test_share s;
-	uint64_t start;
-	pid_t pid;
+	return cma_random(random) % (seen->ns / seen->requests / 1000 + 1);
+}
 
-	cma_share(AREA_TEST, &s);
-	pid = fork();
+static int kill_one(uint64_t *random)
+{
+	unsigned long before = seen->requests;
+	unsigned int delay_us = 0;
+	uint64_t start;
+	bool begun;
+	pid_t pid = fork();
+
 	if (pid < 0)
 		return -errno;
 	if (!pid)
 		request_for_ever();
-	cma_sleep_ms(delay_ms);
+	begun = cma_wait(has_requested, &before, cma_slow(START_MS));
+	if (begun) {
+		delay_us = some_us(random);
+		usleep(delay_us);
+	}
 	start = cma_now_ns();
 	kill(pid, SIGKILL);
-	if (!cma_reap(pid, DEATH_LIMIT_MS, NULL))
+	if (!cma_reap(pid, cma_slow(DEATH_LIMIT_MS), NULL))
 		return -ETIMEDOUT;
-	if (!cma_wait(area_unused, AREA_TEST, 5000))
+	if (!cma_wait(area_unused, AREA_TEST, cma_slow(GIVE_BACK_MS)))
 		return -EBUSY;
-	ksft_print_msg("row kill delay_ms=%u death_us=%.0f anon=%.1f file=%.1f\n",
-		       delay_ms, (cma_now_ns() - start) / 1000.0,
-		       100.0 * s.anon / s.count, 100.0 * s.file / s.count);
-	return 0;
+	ksft_print_msg("row kill delay_us=%u death_us=%.0f requests=%lu\n",
+		       delay_us, (cma_now_ns() - start) / 1000.0,
+		       seen->requests - before);
+	return begun ? 0 : -ENODATA;
 }
 
-/* A new borrower for every round: what was moved out doesn't come back. */
-static int one_round(unsigned int delay_ms)
+/* What is free outside of the areas, and three quarters of the area. */
+static size_t anon_bytes(void)
 {
-	struct cma_load anon;
+	long long kib = cma_keyed("/proc/meminfo", "MemFree") -
+			cma_keyed("/proc/meminfo", "CmaFree");
+	struct cma_area a;
+
+	if (cma_area_get(AREA_TEST, &a))
+		return 0;
+	return (kib << 10) + a.count * 4096 / 4 * 3;
+}
+
+/* New borrowers for every round: what was moved out doesn't come back. */
+static int start_borrowers(struct cma_load *cache, struct cma_load *anon)
+{
+	struct cma_test_share s;
 	int err;
 
-	err = cma_load_start(&anon, LOAD_ANON, cma_mem_total() * 55 / 100);
+	cma_write_text("/proc/sys/vm/drop_caches", "3");
+	err = cma_load_start(cache, LOAD_CACHE, CACHE_MIB << 20);
 	if (err)
 		return err;
-	err = -EAGAIN;
-	if (cma_load_ready(&anon, 60000))
-		err = kill_one(delay_ms);
-	if (!cma_load_alive(&anon))
+	if (!cma_load_ready(cache, cma_slow(START_MS)))
+		return -EAGAIN;
+	err = cma_load_start(anon, LOAD_ANON, anon_bytes());
+	if (err)
+		return err;
+	anon->state->pause_ms = 100;
+	if (!cma_load_ready(anon, cma_slow(START_MS)))
+		return -EAGAIN;
+	cma_share(AREA_TEST, &s);
+	ksft_print_msg("row kill anon=%.1f file=%.1f\n",
+		       100.0 * s.anon / s.count, 100.0 * s.file / s.count);
+	return s.anon * 100 < s.count * LENT_AT_LEAST ? -ENODATA : 0;
+}
+
+static int one_round(uint64_t *random)
+{
+	struct cma_load cache = { .pid = 0 }, anon = { .pid = 0 };
+	int err = start_borrowers(&cache, &anon);
+
+	if (!err)
+		err = kill_one(random);
+	if (anon.state && !cma_load_alive(&anon))
 		err = err ?: -ESRCH;
-	if (cma_load_stop(&anon))
+	if (anon.state && cma_load_stop(&anon))
+		err = err ?: -EILSEQ;
+	if (cache.state && cma_load_stop(&cache))
 		err = err ?: -EILSEQ;
 	return err;
 }
 
 static bool kill_many(unsigned int rounds)
 {
-	uint64_t state = 42;
+	uint64_t random = 42;
 	unsigned int i;
 
 	for (i = 0; i < rounds; i++) {
-		int err = one_round(1 + cma_random(&state) % 300);
+		int err = one_round(&random);
 
 		if (!err)
 			continue;
@@ -103,20 +171,31 @@ static bool kill_many(unsigned int rounds)
 	return true;
 }
 
+static unsigned long long killed(void)
+{
+	unsigned long long n = 0;
+
+	cma_table(AREA_TEST, "alloc_requests_fail", "killed", &n);
+	return n;
+}
+
 int main(int argc, char **argv)
 {
 	unsigned int rounds = argc > 1 ? atoi(argv[1]) : 20;
+	unsigned long long hits;
 
 	cma_start(3);
-	requests = mmap(NULL, 4096, PROT_READ | PROT_WRITE,
-			MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	if (requests == MAP_FAILED)
+	seen = mmap(NULL, 4096, PROT_READ | PROT_WRITE,
+		    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (seen == MAP_FAILED)
 		ksft_exit_fail_perror("mmap");
-	ksft_test_result(kill_many(rounds),
-			 "%u requesters die, borrowers and area intact\n",
-			 rounds);
-	ksft_test_result(*requests > 0, "%lu requests served meanwhile\n",
-			 atomic_load(requests));
-	ksft_test_result(cma_is_whole(AREA_TEST), "the area is whole again\n");
+	hits = killed();
+	cma_result(kill_many(rounds),
+		   "%u requesters die, borrowers and area intact", rounds);
+	hits = killed() - hits;
+	ksft_print_msg("row kill rounds=%u hits=%llu requests=%lu\n", rounds,
+		       hits, atomic_load(&seen->requests));
+	cma_result(hits, "requests were killed midway");
+	cma_result(cma_is_whole(AREA_TEST), "the area is whole again");
 	ksft_finished();
 }

@@ -97,9 +97,9 @@ static void all_sizes(const char *holds, unsigned int n, bool (*fill)(void))
 	unsigned int i;
 
 	for (i = 0; i < ARRAY_SIZE(sizes); i++)
-		ksft_test_result(measure_many(holds, sizes[i], n, fill),
-				 "%llu pages, area holds %s\n",
-				 (unsigned long long)sizes[i], holds);
+		cma_result(measure_many(holds, sizes[i], n, fill),
+			   "%llu pages, area holds %s",
+			   (unsigned long long)sizes[i], holds);
 }
 
 /* A new borrower for every try: what was moved out doesn't come back. */
@@ -125,8 +125,8 @@ static void borrower_row(enum cma_load_kind kind, uint64_t pages)
 		ok = against(kind, pages, &r);
 	ok = ok && r.lent_min >= LENT_AT_LEAST;
 	print_row(cma_load_name(kind), pages, &r);
-	ksft_test_result(ok, "%llu pages, area holds %s\n",
-			 (unsigned long long)pages, cma_load_name(kind));
+	cma_result(ok, "%llu pages, area holds %s",
+		   (unsigned long long)pages, cma_load_name(kind));
 }
 
 /* What is missing to IDLE_USED percent. */
@@ -156,8 +156,8 @@ static void idle_rows(void)
 		for (i = 0; i < tries && ok; i++)
 			ok = measure(&r, idle_sizes[s]);
 		print_row("idle", idle_sizes[s], &r);
-		ksft_test_result(ok, "%llu pages, idle machine\n",
-				 (unsigned long long)idle_sizes[s]);
+		cma_result(ok, "%llu pages, idle machine",
+			   (unsigned long long)idle_sizes[s]);
 	}
 	cma_load_stop(&load);
 }

@@ -151,11 +151,10 @@ static void under_load(const char *name, enum cma_load_kind kind, size_t mib,
 		cma_load_stop(&load);
 	print_row(name, &t);
 	if (t.tries < wanted_tries)
-		ksft_test_result_fail("%s: only %u tries count\n", name,
-				      t.tries);
+		cma_report(KSFT_FAIL, "%s: only %u tries count", name, t.tries);
 	else
-		ksft_test_result(t.ok == t.requests, "%s: %u of %u served\n",
-				 name, t.ok, t.requests);
+		cma_result(t.ok == t.requests, "%s: %u of %u served",
+			   name, t.ok, t.requests);
 	free(t.us.v);
 }
 

@@ -98,12 +98,12 @@ int main(int argc, char **argv)
 				   CHECKPOINTS);
 	cma_start(4);
 	cma_empty_area(AREA_TEST);
-	ksft_test_result(!run_steps(ops, seed), "%lu random operations\n", ops);
+	cma_result(!run_steps(ops, seed), "%lu random operations", ops);
 	ksft_print_msg("row random granted=%lu refused=%lu\n", granted,
 		       refused);
 	ksft_print_msg("largest %ld pages\n", cma_largest(AREA_TEST));
-	ksft_test_result(granted > refused, "most requests are granted\n");
-	ksft_test_result(!release_all(), "all blocks are released\n");
-	ksft_test_result(cma_is_whole(AREA_TEST), "the area is whole again\n");
+	cma_result(granted > refused, "most requests are granted");
+	cma_result(!release_all(), "all blocks are released");
+	cma_result(cma_is_whole(AREA_TEST), "the area is whole again");
 	ksft_finished();
 }
