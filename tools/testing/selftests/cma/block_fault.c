@@ -406,8 +406,10 @@ const struct cma_block_kind cma_fault_blocks[] = {
 	{ .name = "cow-uffd", .run = run_cow,
 	  .most = BLOCK_THREADS * BLOCK_THREAD },
 	{ .name = "uffd-copy", .run = run_copy,
-	  .most = BLOCK_THREADS * BLOCK_THREAD },
-	{ .name = "pvm-readv-uffd", .run = run_pvm },
+	  .most = BLOCK_THREADS * BLOCK_THREAD,
+	  .flags = BLOCK_OUTSIDE },
+	{ .name = "pvm-readv-uffd", .run = run_pvm,
+	  .flags = BLOCK_GUARDED },
 	{ .name = "move-pages", .run = run_move, .most = 256 * BLOCK_CHUNK,
 	  .flags = BLOCK_NODES | BLOCK_ALONE },
 	{ .name = NULL }

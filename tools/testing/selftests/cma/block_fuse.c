@@ -267,12 +267,14 @@ static int run_map(struct cma_block *b)
 
 const struct cma_block_kind cma_fuse_blocks[] = {
 	{ .name = "odirect-fuse", .setup = setup_fuse, .run = run_direct,
-	  .undo = undo_fuse },
+	  .undo = undo_fuse,
+	  .flags = BLOCK_GUARDED },
 	{ .name = "read-fuse-map", .setup = setup_map, .run = run_map,
 	  .undo = undo_map, .most = BLOCK_THREADS * BATCH_BYTES },
 	{ .name = "fuse-write", .setup = setup_fuse, .run = run_write,
-	  .undo = undo_fuse },
+	  .undo = undo_fuse,
+	  .flags = BLOCK_OUTSIDE },
 	{ .name = "fuse-read", .setup = setup_fuse, .run = run_read,
-	  .undo = undo_fuse, .flags = BLOCK_HANGS },
+	  .undo = undo_fuse, .flags = BLOCK_OUTSIDE | BLOCK_HANGS },
 	{ .name = NULL }
 };

@@ -220,8 +220,11 @@ static int run_gup(struct cma_block *b)
 
 const struct cma_block_kind cma_pin_blocks[] = {
 	{ .name = "odirect-slow", .setup = setup_slow,
-	  .run = run_odirect_slow, .undo = undo_slow },
-	{ .name = "pvm-readv", .run = run_pvm },
-	{ .name = "gup-pin", .setup = setup_gup, .run = run_gup },
+	  .run = run_odirect_slow, .undo = undo_slow,
+	  .flags = BLOCK_GUARDED },
+	{ .name = "pvm-readv", .run = run_pvm,
+	  .flags = BLOCK_GUARDED },
+	{ .name = "gup-pin", .setup = setup_gup, .run = run_gup,
+	  .flags = BLOCK_GUARDED },
 	{ .name = NULL }
 };

@@ -285,11 +285,16 @@ static int run_zerocopy(struct cma_block *b)
 }
 
 const struct cma_block_kind cma_stream_blocks[] = {
-	{ .name = "vmsplice", .run = run_vmsplice },
-	{ .name = "splice-file", .setup = setup_file, .run = run_splice_file },
+	{ .name = "vmsplice", .run = run_vmsplice,
+	  .flags = BLOCK_GUARDED },
+	{ .name = "splice-file", .setup = setup_file, .run = run_splice_file,
+	  .flags = BLOCK_GUARDED },
 	{ .name = "splice-tmpfs", .run = run_splice_tmpfs },
-	{ .name = "tee", .setup = setup_file, .run = run_tee },
-	{ .name = "sendfile-unix", .setup = setup_file, .run = run_sendfile },
-	{ .name = "zerocopy", .run = run_zerocopy, .most = 160 * BLOCK_CHUNK },
+	{ .name = "tee", .setup = setup_file, .run = run_tee,
+	  .flags = BLOCK_GUARDED },
+	{ .name = "sendfile-unix", .setup = setup_file, .run = run_sendfile,
+	  .flags = BLOCK_GUARDED },
+	{ .name = "zerocopy", .run = run_zerocopy, .most = 160 * BLOCK_CHUNK,
+	  .flags = BLOCK_GUARDED },
 	{ .name = NULL }
 };

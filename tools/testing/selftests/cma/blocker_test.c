@@ -5,22 +5,28 @@
  * just before it, that it holds what it claims; meanwhile other processes
  * verify what they have stored in lent memory and in a file.
  *
- * With CMA_LEND every request has to be served, in time. For the base kernel's
- * allocator a row is a measurement: its case is reported as skipped.
+ * With CMA_LEND every request has to be served, and where the guard moves or copies
+ * what a blocker wants to hold, it has to have done so. How long requests take is
+ * printed, and judged with -t: on a host that others use it is not ours.
  *
- * Usage: blocker_test [-u] [-r REQUESTS] [-l SECONDS] [-m MIB] [-s FACTOR]
- *                     [-k requester|borrower] [-f PERCENT]
+ * Usage: blocker_test [-ut] [-r REQUESTS] [-l SECONDS] [-m MIB] [-s FACTOR]
+ *                     [-b SECONDS] [-k requester|borrower] [-f PERCENT]
  *                     NAME...|all-rows|everything
  *   -u  the blocker is an ordinary user without capabilities
+ *   -t  judge times
  *   -r  requests of each size (5)
  *   -l  seconds after which a request is killed, and counts as failed (10)
  *   -m  memory that a blocker holds at most (what fits outside of the area)
  *   -s  factor for all limits, for debug kernels (1)
+ *   -b  what a row may take until its last request has begun (600), times nothing
  *   -k  kill the requester, or everybody who borrows or blocks, in the midst of
- *       each request: it ends soon, and the area has lost nothing
+ *       each request but the first: it ends soon, and the area has lost nothing
  *   -f  so many percent of the guard's allocations fail
  */
+#include <fcntl.h>
+#include <linux/kernel-page-flags.h>
 #include <signal.h>
+#include <stdarg.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
@@ -36,23 +42,28 @@
 #define VERIFIED_MIB	16	/* of each load that verifies */
 #define RESERVE_MIB	80	/* what else needs memory outside of the area */
 #define BLOCK_MIB	300
-#define READY_LIMIT	300000	/* ms: 10,000 directories take long */
+#define FILL_LIMIT	3000	/* ms, then the blocker has another look */
+#define RESTARTS	2	/* of a blocker that loses its hold */
 #define REAP_LIMIT	5000	/* ms, then it hangs */
+#define OUTSIDE_LIMIT	5000	/* ms, until pages on their way have arrived */
 #define DEADLINE_US	5000000
 #define P99_US		1000000
 #define VERIFY_PAUSE	100	/* ms between rounds: others need the CPU */
-#define KILL_WITHIN_US	30000	/* after the request began */
+#define KILLS_ENOUGH	5	/* of requests that take SLOW_US: some have to hit */
+#define SLOW_US		2000
 #define MOST_BLOCKS	32
 #define SIZES		3
 
 /**
  * struct answer - what a requester got
+ * @begun: it is about to ask
  * @done: it has returned
  * @error: 0 when served
  * @intact: the block kept what was written to it
  * @ns: how long it took, by the clock on the wall
  */
 struct answer {
+	atomic_int begun;
 	atomic_int done;
 	atomic_int error;
 	atomic_int intact;
@@ -68,7 +79,10 @@ struct answer {
  * @held_min: least memory that the blockers held before a try
  * @lent: to whom, before the last try
  * @hung: a request that couldn't be killed
+ * @kills: requests during which somebody was to be killed
+ * @hits: those that had not returned yet
  * @us: latencies
+ * @whole: of those that returned by themselves
  */
 struct size_row {
 	uint64_t pages;
@@ -77,7 +91,9 @@ struct size_row {
 	size_t held_min;
 	struct cma_test_share lent;
 	bool hung;
+	unsigned int kills, hits;
 	struct cma_samples us;
+	struct cma_samples whole;
 };
 
 /**
@@ -92,6 +108,8 @@ struct size_row {
  * @guarded: pages that the guard had moved or copied before
  * @skipped: tries that didn't count
  * @restarts: how often a blocker was started again
+ * @end: when the row's budget is used up, in ns
+ * @why: why it has failed, if its tries don't tell
  */
 struct row {
 	const char *name;
@@ -103,6 +121,8 @@ struct row {
 	int bad;
 	unsigned long long guarded;
 	unsigned int skipped, restarts;
+	uint64_t end;
+	char why[128];
 };
 
 /* Whom -k names. */
@@ -113,6 +133,8 @@ static unsigned int wanted_tries = 5;
 static unsigned int fail_percent;
 static unsigned int request_limit_ms = 10000;
 static unsigned int slowness = 1;
+static unsigned int budget_s = 600;
+static bool judge_times;
 static size_t wanted_mib;
 static bool nobody;
 static struct answer *answer;
@@ -150,11 +172,50 @@ static size_t bytes_for(struct row *row)
 
 /* Life of the processes of a row. */
 
+static unsigned int left_ms(const struct row *row)
+{
+	uint64_t now = cma_now_ns();
+
+	return now < row->end ? (row->end - now) / 1000000 : 0;
+}
+
+/* The first reason is the one that counts. */
+static __printf(2, 3) void give_up(struct row *row, const char *fmt, ...)
+{
+	va_list args;
+
+	if (row->why[0])
+		return;
+	va_start(args, fmt);
+	vsnprintf(row->why, sizeof(row->why), fmt, args);
+	va_end(args);
+}
+
+/* What a blocker that isn't ready did last, or where in the kernel it sleeps. */
+static void give_up_on(struct row *row, const struct cma_block *b)
+{
+	char path[64], where[64] = "it ended";
+
+	if (!b->state) {
+		snprintf(where, sizeof(where), "setup");
+	} else if (b->state->where[0]) {
+		snprintf(where, sizeof(where), "%s", b->state->where);
+	} else if (b->pid > 0) {
+		snprintf(path, sizeof(path), "/proc/%d/wchan", b->pid);
+		cma_read_text(path, where, sizeof(where));
+	}
+	give_up(row, "%s not ready, last: %s", b->kind->name, where);
+}
+
 static bool start_block(struct row *row, unsigned int i)
 {
-	return !cma_block_start(&row->blocks[i], row->kinds[i],
-				bytes_for(row), nobody) &&
-	       cma_block_ready(&row->blocks[i], READY_LIMIT);
+	struct cma_block *b = &row->blocks[i];
+
+	if (!cma_block_start(b, row->kinds[i], bytes_for(row), nobody) &&
+	    cma_block_ready(b, left_ms(row)))
+		return true;
+	give_up_on(row, b);
+	return false;
 }
 
 static bool start_load(struct row *row, unsigned int i)
@@ -164,12 +225,15 @@ static bool start_load(struct row *row, unsigned int i)
 	if (cma_load_start(&row->loads[i], kinds[i], VERIFIED_MIB << 20))
 		return false;
 	row->loads[i].state->pause_ms = VERIFY_PAUSE;
-	return cma_load_ready(&row->loads[i], 60000);
+	if (cma_load_ready(&row->loads[i], left_ms(row)))
+		return true;
+	give_up(row, "%s not ready", cma_load_name(kinds[i]));
+	return false;
 }
 
 /*
- * Memory is full of page cache first: so a blocker finds no more free memory
- * outside of the area than inside.
+ * Memory is full of page cache first, and then the area is emptied: so a blocker
+ * finds next to no free memory outside of the area, and borrows.
  */
 static bool start_row(struct row *row)
 {
@@ -178,7 +242,8 @@ static bool start_row(struct row *row)
 	for (i = 0; i < ARRAY_SIZE(row->loads); i++)
 		if (!start_load(row, i))
 			return false;
-	cma_lend_out(AREA_TEST, LENT_TARGET, 60000);
+	cma_lend_out(AREA_TEST, LENT_TARGET, left_ms(row));
+	cma_is_whole(AREA_TEST);
 	for (i = 0; i < row->n; i++)
 		if (!start_block(row, i))
 			return false;
@@ -204,18 +269,20 @@ static bool stop_row(struct row *row)
 	return gone;
 }
 
-/* A blocker that died, or lost what it held, is started again. */
+/* A blocker that died, or lost what it held, is started again, but not for ever. */
 static void restart_block(struct row *row, unsigned int i)
 {
-	row->restarts++;
-	if (cma_block_stop(&row->blocks[i]))
+	if (row->restarts++ == RESTARTS * row->n)
+		give_up_on(row, &row->blocks[i]);
+	else if (cma_block_stop(&row->blocks[i]))
 		start_block(row, i);
+	else
+		give_up(row, "%s can't be ended", row->kinds[i]->name);
 }
 
 static bool blocks_hold(struct row *row)
 {
-	unsigned int lost = cma_blocks_lost(row->blocks, row->n,
-					    slowness * 20000);
+	unsigned int lost = cma_blocks_lost(row->blocks, row->n, left_ms(row));
 
 	if (lost < row->n)
 		restart_block(row, lost);
@@ -245,9 +312,13 @@ static void revive(struct row *row)
 {
 	unsigned int i;
 
-	for (i = 0; i < row->n; i++)
-		if (!cma_block_alive(&row->blocks[i]))
+	for (i = 0; i < row->n; i++) {
+		/* Those that we killed are no loss. */
+		if (!row->blocks[i].state)
+			start_block(row, i);
+		else if (!cma_block_alive(&row->blocks[i]))
 			restart_block(row, i);
+	}
 	for (i = 0; i < ARRAY_SIZE(row->loads); i++)
 		if (!cma_load_alive(&row->loads[i]))
 			restart_load(row, i);
@@ -273,6 +344,7 @@ static void request(uint64_t pages)
 	uint64_t start;
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	answer->begun = 1;
 	start = cma_now_ns();
 	/* Ours tells in the log which page it could not get, and whose it is. */
 	answer->error = cma_request(dev, AREA_TEST, pages, 0,
@@ -293,22 +365,38 @@ static void kill_borrowers(struct row *row)
 		if (row->loads[i].pid <= 0)
 			continue;
 		kill(row->loads[i].pid, SIGKILL);
-		cma_reap(row->loads[i].pid, REAP_LIMIT, NULL);
+		cma_reap(row->loads[i].pid, slowness * REAP_LIMIT, NULL);
 		row->loads[i].pid = 0;
 	}
 	for (i = 0; i < row->n; i++)
 		if (!cma_block_stop(&row->blocks[i]))
-			ksft_print_msg("%s: can't be ended\n", row->name);
+			give_up(row, "can't be ended");
 }
 
-/* At another moment each time. */
-static void kill_somebody(struct row *row, pid_t requester)
+static double mean_us(const struct cma_samples *s)
+{
+	double sum = 0;
+	size_t i;
+
+	for (i = 0; i < s->n; i++)
+		sum += s->v[i] / 1000.0;
+	return s->n ? sum / s->n : 0;
+}
+
+/* At a random part of what requests of that size have taken so far. */
+static void kill_somebody(struct row *row, struct size_row *size,
+			  pid_t requester)
 {
 	static uint64_t random = 1;
+	unsigned int mean = mean_us(&size->whole), tries = 0;
 
-	if (victim == NO_VICTIM)
+	if (victim == NO_VICTIM || !size->whole.n)
 		return;
-	usleep(cma_random(&random) % (slowness * KILL_WITHIN_US));
+	while (!answer->begun && tries++ < 10 * slowness * REAP_LIMIT)
+		usleep(100);
+	usleep(cma_random(&random) % (mean + 1));
+	size->kills += mean >= SLOW_US;
+	size->hits += !answer->ns;
 	if (victim == REQUESTER)
 		kill(requester, SIGKILL);
 	else
@@ -341,23 +429,25 @@ static void request_with_limit(struct row *row, struct size_row *size)
 		cma_add_sample(&size->us, 0);
 		return;
 	}
-	kill_somebody(row, pid);
+	kill_somebody(row, size, pid);
 	if (!cma_reap(pid, slowness * request_limit_ms, NULL)) {
 		kill(pid, SIGKILL);
-		size->hung = !cma_reap(pid, REAP_LIMIT, NULL);
+		size->hung = !cma_reap(pid, slowness * REAP_LIMIT, NULL);
 	}
 	if (!answer->done) {
 		answer->error = -ETIMEDOUT;
 		if (victim == REQUESTER && !size->hung)
 			answer->error = lost_pages();
 		answer->ns = cma_now_ns() - start;
+	} else {
+		cma_add_sample(&size->whole, answer->ns);
 	}
 	size->ok += !answer->error;
 	row->bad += !answer->intact;
 	cma_add_sample(&size->us, answer->ns);
 	if (size->hung) {
 		stop_row(row);
-		if (!cma_reap(pid, REAP_LIMIT, NULL))
+		if (!cma_reap(pid, slowness * REAP_LIMIT, NULL))
 			ksft_print_msg("%s: the request is never killed\n",
 				       row->name);
 	}
@@ -370,7 +460,9 @@ static bool prepare(struct row *row, struct size_row *size)
 	size_t held;
 
 	revive(row);
-	cma_lend_out(AREA_TEST, LENT_TARGET, 3000);
+	if (row->why[0])
+		return false;
+	cma_lend_out(AREA_TEST, LENT_TARGET, slowness * FILL_LIMIT);
 	if (!blocks_hold(row) || !all_live(row))
 		return false;
 	lent = cma_lent_percent(AREA_TEST);
@@ -386,22 +478,23 @@ static bool prepare(struct row *row, struct size_row *size)
 	return true;
 }
 
+/* False if the row ends here. */
 static bool run_size(struct row *row, struct size_row *size)
 {
-	unsigned int i;
-
-	for (i = 0; i < 3 * wanted_tries + 5; i++) {
-		if (size->tries == wanted_tries)
-			break;
-		if (!prepare(row, size)) {
+	while (size->tries < wanted_tries && !row->why[0]) {
+		if (!left_ms(row)) {
+			give_up(row, "%u tries count in %u s", size->tries,
+				budget_s);
+		} else if (!prepare(row, size)) {
 			row->skipped++;
-			continue;
+			cma_sleep_ms(10);
+		} else {
+			request_with_limit(row, size);
+			if (size->hung)
+				return false;
 		}
-		request_with_limit(row, size);
-		if (size->hung)
-			return false;
 	}
-	return size->tries == wanted_tries;
+	return !row->why[0];
 }
 
 /* Rows. */
@@ -413,6 +506,8 @@ static void print_size(struct row *row, struct size_row *size)
 		       (unsigned long long)size->pages, size->tries, size->ok);
 	printf(" hung=%d lent_min=%.1f held_mib=%.1f", size->hung,
 	       size->lent_min, size->held_min / 1048576.0);
+	if (victim != NO_VICTIM)
+		printf(" kills=%u hits=%u", size->kills, size->hits);
 	printf(" anon=%llu shmem=%llu file=%llu other=%llu",
 	       size->lent.anon, size->lent.shmem, size->lent.file,
 	       size->lent.other);
@@ -429,33 +524,66 @@ static unsigned long long guarded(void)
 }
 
 /* Processes that die in the midst of it cost a request time, too. */
-static bool size_is_served(struct size_row *size)
+static bool is_in_time(struct size_row *size)
 {
 	unsigned int p99 = victim == NO_VICTIM ? P99_US : DEADLINE_US;
 
-	return size->tries == wanted_tries && size->ok == size->tries &&
-	       cma_percentile_us(&size->us, 99) < slowness * p99 &&
+	return cma_percentile_us(&size->us, 99) < slowness * p99 &&
 	       cma_percentile_us(&size->us, 100) < slowness * DEADLINE_US;
 }
 
-static void judge(struct row *row, bool counts)
+static void judge_size(struct row *row, struct size_row *size)
 {
-	bool ok = counts && !row->bad;
+	unsigned long long pages = size->pages;
+
+	if (size->ok < size->tries)
+		give_up(row, "%llu pages: %u of %u served", pages, size->ok,
+			size->tries);
+	else if (judge_times && !is_in_time(size))
+		give_up(row, "%llu pages: up to %.0f us", pages,
+			cma_percentile_us(&size->us, 100));
+}
+
+/* Nobody was killed in the midst of a request, of those that take time. */
+static void judge_kills(struct row *row)
+{
+	unsigned int i, kills = 0, hits = 0;
+
+	for (i = 0; i < SIZES; i++) {
+		kills += row->sizes[i].kills;
+		hits += row->sizes[i].hits;
+	}
+	if (kills >= KILLS_ENOUGH && !hits)
+		give_up(row, "none of %u kills hit a request", kills);
+}
+
+static bool needs_guard(const struct row *row)
+{
+	unsigned int i;
+
+	for (i = 0; i < row->n; i++)
+		if (row->kinds[i]->flags & BLOCK_GUARDED)
+			return true;
+	return false;
+}
+
+static void judge(struct row *row)
+{
+	unsigned long long pages = guarded() - row->guarded;
 	unsigned int i;
 
 	for (i = 0; i < SIZES; i++)
-		ok &= size_is_served(&row->sizes[i]);
+		judge_size(row, &row->sizes[i]);
+	if (row->bad)
+		give_up(row, "%d times damaged data", row->bad);
+	if (victim != NO_VICTIM)
+		judge_kills(row);
+	if (cma_is_lend() && needs_guard(row) && !pages)
+		give_up(row, "no page was guarded");
 	ksft_print_msg("%s: %u tries don't count, %u restarts, %d damaged, %llu pages guarded\n",
-		       row->name, row->skipped, row->restarts, row->bad,
-		       guarded() - row->guarded);
-	if (!counts)
-		ksft_test_result_fail("%s: too few tries count\n", row->name);
-	else if (row->bad)
-		ksft_test_result_fail("%s: damaged data\n", row->name);
-	else if (cma_is_lend())
-		ksft_test_result(ok, "%s\n", row->name);
-	else
-		ksft_test_result_skip("%s: measured only\n", row->name);
+		       row->name, row->skipped, row->restarts, row->bad, pages);
+	cma_result(!row->why[0], "%s%s%s", row->name, row->why[0] ? ": " : "",
+		   row->why);
 }
 
 /*
@@ -480,10 +608,102 @@ static void log_size(struct row *row, struct size_row *size)
 	log_step(row, text);
 }
 
+/* What is locked, or under writeback, for as long as the blocker likes. */
+
+static bool stands_still(uint64_t flags)
+{
+	return flags & (1ULL << KPF_LOCKED | 1ULL << KPF_WRITEBACK);
+}
+
+/* Clears in @still what doesn't stand still now. Return: what is left. */
+static unsigned long look_again(uint8_t *still, const struct cma_area *area)
+{
+	int fd = open("/proc/kpageflags", O_RDONLY);
+	static uint64_t flags[1024];
+	unsigned long at, i, left = 0;
+
+	for (at = 0; fd >= 0 && at < area->count; at += ARRAY_SIZE(flags)) {
+		if (pread(fd, flags, sizeof(flags), (area->base + at) * 8) !=
+		    sizeof(flags))
+			break;
+		for (i = 0; i < ARRAY_SIZE(flags); i++) {
+			still[at + i] &= stands_still(flags[i]);
+			left += still[at + i];
+		}
+	}
+	close(fd);
+	return at < area->count ? ~0UL : left;
+}
+
+struct inside {
+	struct cma_area area;
+	uint8_t *still;
+	unsigned long pages;
+	unsigned long long other;
+};
+
+/* Others have pages on their way in and out: not the same ones all the time. */
+static bool nothing_inside(void *data)
+{
+	struct inside *in = data;
+	struct cma_test_share s;
+
+	if (in->pages)
+		in->pages = look_again(in->still, &in->area);
+	if (in->other && !cma_share(AREA_TEST, &s) && s.other < in->other)
+		in->other = s.other;
+	return !in->pages && !in->other;
+}
+
+static void look_inside(struct row *row)
+{
+	struct inside in = { .pages = 1, .other = ~0ULL };
+
+	cma_area_get(AREA_TEST, &in.area);
+	in.still = malloc(in.area.count);
+	if (!in.still)
+		return;
+	memset(in.still, 1, in.area.count);
+	if (!cma_wait(nothing_inside, &in, slowness * OUTSIDE_LIMIT))
+		give_up(row, "in the area: %lu pages locked or under writeback, %llu of nobody",
+			in.pages, in.other);
+	free(in.still);
+}
+
+/* Blockers whose pages may not be lent at all. */
+static bool stays_outside(const struct row *row)
+{
+	unsigned int i;
+
+	for (i = 0; i < row->n; i++)
+		if (!(row->kinds[i]->flags & BLOCK_OUTSIDE))
+			return false;
+	return cma_is_lend();
+}
+
+/* False if a size hung, and took everything with it. */
+static bool run_sizes(struct row *row)
+{
+	bool goes_on = true;
+	unsigned int i;
+
+	for (i = 0; i < SIZES && goes_on; i++) {
+		goes_on = run_size(row, &row->sizes[i]);
+		print_size(row, &row->sizes[i]);
+		log_size(row, &row->sizes[i]);
+		if (row->sizes[i].hung)
+			return false;
+	}
+	/* Nobody is to let go of what is in the area, if it is. */
+	if (goes_on && stays_outside(row))
+		look_inside(row);
+	return true;
+}
+
 static void run_row(struct row *row)
 {
 	struct cma_area area;
-	bool counts, hung = false;
+	bool stopped;
 	unsigned int i;
 
 	log_step(row, "begins");
@@ -492,23 +712,20 @@ static void run_row(struct row *row)
 	row->sizes[1].pages = MIB_PAGES(16);
 	row->sizes[2].pages = area.count / 2;
 	row->guarded = guarded();
-	counts = start_row(row);
-	for (i = 0; i < SIZES && counts && !hung; i++) {
-		counts = run_size(row, &row->sizes[i]);
-		hung = row->sizes[i].hung;
-		print_size(row, &row->sizes[i]);
-		log_size(row, &row->sizes[i]);
-	}
-	if (!hung)
-		hung = !stop_row(row);
+	row->end = cma_now_ns() + budget_s * 1000000000ULL;
+	stopped = start_row(row) && !run_sizes(row);
+	if (stopped)
+		give_up(row, "a request hung");
+	else if (!stop_row(row))
+		give_up(row, "can't be ended");
+	else if (victim != NO_VICTIM && !cma_is_whole(AREA_TEST))
+		give_up(row, "the area is not whole");
 	log_step(row, "is stopped");
-	if (victim != NO_VICTIM && !hung && !cma_is_whole(AREA_TEST)) {
-		ksft_print_msg("%s: the area is not whole\n", row->name);
-		counts = false;
-	}
-	judge(row, counts || (hung && !cma_is_lend()));
-	for (i = 0; i < SIZES; i++)
+	judge(row);
+	for (i = 0; i < SIZES; i++) {
 		free(row->sizes[i].us.v);
+		free(row->sizes[i].whole.v);
+	}
 }
 
 static void run_named(const char *name, const struct cma_block_kind *kind)
@@ -517,7 +734,7 @@ static void run_named(const char *name, const struct cma_block_kind *kind)
 	struct row row = { .name = name, .kinds = { kind }, .n = 1 };
 
 	if (why)
-		ksft_test_result_skip("%s: %s\n", name, why);
+		cma_report(KSFT_SKIP, "%s: %s", name, why);
 	else
 		run_row(&row);
 }
@@ -568,9 +785,13 @@ static int parse_options(int argc, char **argv)
 {
 	int option;
 
-	while ((option = getopt(argc, argv, "ur:l:m:s:k:f:")) != -1) {
+	while ((option = getopt(argc, argv, "utr:l:m:s:b:k:f:")) != -1) {
 		if (option == 'u')
 			nobody = true;
+		else if (option == 't')
+			judge_times = true;
+		else if (option == 'b')
+			budget_s = atoi(optarg);
 		else if (option == 'r')
 			wanted_tries = atoi(optarg);
 		else if (option == 'l')
@@ -609,7 +830,7 @@ int main(int argc, char **argv)
 	cma_write_text("/proc/self/oom_score_adj", "-1000");
 	cma_block_settings(false);
 	if (fail_percent && !cma_can_inject())
-		ksft_exit_skip("no fault injection\n");
+		ksft_exit_fail_msg("no fault injection\n");
 	if (fail_percent &&
 	    cma_inject_below(CMA_INJECT_GUARD, fail_percent))
 		ksft_exit_fail_msg("fault injection by stack trace\n");
@@ -617,8 +838,8 @@ int main(int argc, char **argv)
 		run_word(argv[i]);
 	cma_block_settings(true);
 	if (fail_percent)
-		ksft_test_result(cma_injected(), "%llu allocations failed\n",
-				 cma_injected());
+		cma_result(cma_injected(), "%llu allocations failed",
+			   cma_injected());
 	cma_inject_stop();
 	ksft_finished();
 }

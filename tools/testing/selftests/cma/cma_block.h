@@ -24,6 +24,8 @@
 #define BLOCK_NODES	0x2	/* needs two memory nodes */
 #define BLOCK_HANGS	0x4	/* requests of the base kernel never return */
 #define BLOCK_ALONE	0x8	/* not among "everything" */
+#define BLOCK_GUARDED	0x10	/* what it wants to hold is moved out, or copied */
+#define BLOCK_OUTSIDE	0x20	/* nothing of it may be lent */
 
 /**
  * struct cma_block_state - what a blocker tells its parent
