@@ -208,17 +208,15 @@ static inline __noreturn void cma_run(const struct cma_case *cases,
 	ksft_finished();
 }
 
-/* NULL if no case is called that. */
-static inline const struct cma_case *cma_find_case(const struct cma_case *cases,
-						   unsigned int n,
-						   const char *key)
+/* @n if no case is called that. */
+static inline unsigned int cma_find_case(const struct cma_case *cases,
+					 unsigned int n, const char *key)
 {
 	unsigned int i;
 
-	for (i = 0; i < n; i++)
-		if (!strcmp(cases[i].key, key))
-			return &cases[i];
-	return NULL;
+	for (i = 0; i < n && strcmp(cases[i].key, key); i++)
+		;
+	return i;
 }
 
 /**
@@ -235,12 +233,12 @@ static inline __noreturn void cma_run_chosen(const struct cma_case *cases,
 	if (!*keys)
 		cma_run(cases, n);
 	while (keys[chosen])
-		if (!cma_find_case(cases, n, keys[chosen++]))
+		if (cma_find_case(cases, n, keys[chosen++]) == n)
 			ksft_exit_fail_msg("%s: no such case\n",
 					   keys[chosen - 1]);
 	cma_start(chosen);
 	for (i = 0; i < chosen; i++)
-		cma_run_one(cma_find_case(cases, n, keys[i]));
+		cma_run_one(&cases[cma_find_case(cases, n, keys[i])]);
 	ksft_finished();
 }
 
