@@ -46,6 +46,16 @@ static u64 count_requests(struct cma *cma)
 	return count;
 }
 
+static u64 count_failures(struct cma *cma, enum cma_failure reason)
+{
+	unsigned int cpu;
+	u64 count = 0;
+
+	for_each_possible_cpu(cpu)
+		count += per_cpu_ptr(cma->stats, cpu)->fail[reason];
+	return count;
+}
+
 static void expect_no_block(struct kunit *test, struct cma *cma)
 {
 	KUNIT_EXPECT_EQ(test, bitmap_weight(cma->bitmap, cma_granules(cma)), 0U);
@@ -140,18 +150,61 @@ static void leaves_one_run(struct kunit *test)
 	expect_no_block(test, cma);
 }
 
-/* The counted isolation of pageblocks is over when its last user is. */
-static void isolates_nothing_for_long(struct kunit *test)
+/*
+ * One page of the area for somebody who keeps it: free pages are taken from the
+ * smallest chunk first, and while all but one page are a device's, that is it.
+ */
+static struct page *lend_one(struct kunit *test, struct cma *cma)
 {
-	struct cma *cma = test->priv;
-	struct page *page = cma_alloc(cma, cma->count / 2, 0, false);
+	struct cma_recall rc = { .gfp = GFP_KERNEL };
+	struct page *most;
+	bool taken;
+
+	most = cma_alloc(cma, cma->count - 1, 0, false);
+	KUNIT_ASSERT_NOT_NULL(test, most);
+	taken = cma_take_any(&rc, page_zone(most), 1);
+	if (taken)
+		cma_hand_over(&rc, 1);
+	cma_release(cma, most, cma->count - 1);
+	KUNIT_ASSERT_TRUE(test, taken);
+	KUNIT_ASSERT_PTR_EQ(test, cma_find_area(rc.start), cma);
+	return pfn_to_page(rc.start);
+}
+
+static void expect_lending(struct kunit *test, struct cma *cma)
+{
 	unsigned long pfn, end = cma->base_pfn + cma->count;
 
-	KUNIT_ASSERT_NOT_NULL(test, page);
-	cma_release(cma, page, cma->count / 2);
 	for (pfn = cma->base_pfn; pfn < end; pfn += pageblock_nr_pages)
 		KUNIT_EXPECT_EQ(test, get_pageblock_migratetype(pfn_to_page(pfn)),
 				MIGRATE_CMA);
+}
+
+/*
+ * A loan that stays where it is, so that the request has to isolate, and gives up:
+ * the counted isolation of pageblocks is over when its last user is.
+ */
+static void isolates_nothing_for_long(struct kunit *test)
+{
+	struct cma *cma = test->priv;
+	struct page *page, *loan = lend_one(test, cma);
+	u64 before = count_failures(cma, CMA_FAIL_BUSY);
+
+	KUNIT_EXPECT_TRUE(test, cma_is_lent(loan));
+	page = cma_alloc_timeout(cma, cma->count, 0, true, HZ / 10);
+	KUNIT_EXPECT_NULL(test, page);
+	if (page)
+		cma_release(cma, page, cma->count);
+	KUNIT_EXPECT_EQ(test, count_failures(cma, CMA_FAIL_BUSY), before + 1);
+	expect_lending(test, cma);
+	expect_no_block(test, cma);
+	__free_page(loan);
+
+	page = cma_alloc(cma, cma->count, 0, false);
+	KUNIT_ASSERT_NOT_NULL(test, page);
+	KUNIT_EXPECT_EQ(test, get_pageblock_migratetype(page), MIGRATE_CMA);
+	cma_release(cma, page, cma->count);
+	expect_lending(test, cma);
 }
 
 static void serves_without_file_systems(struct kunit *test)
@@ -195,25 +248,66 @@ static void tells_loans_from_device_pages(struct kunit *test)
 	KUNIT_EXPECT_FALSE(test, cma_is_lent(ZERO_PAGE(0)));
 }
 
-/* Allocates until memory is short, as if for a page cache that may not borrow. */
+/* Who has the mark borrows, and nobody else; a task can do without. */
 static void lends_to_borrowers_only(struct kunit *test)
 {
-	gfp_t gfp = (GFP_HIGHUSER_MOVABLE & ~__GFP_RECLAIM) | __GFP_NOWARN;
-	unsigned int flags = cma_noborrow_save(), strays = 0;
-	struct page *page, *next;
-	LIST_HEAD(pages);
+	gfp_t gfp = GFP_HIGHUSER_MOVABLE & ~__GFP_CMA;
+	unsigned int flags;
 
-	while ((page = alloc_page(gfp)))
-		list_add(&page->lru, &pages);
-	/* The mark alone does not help a task that must not borrow. */
-	while ((page = alloc_page(gfp | __GFP_CMA)))
-		list_add(&page->lru, &pages);
+	KUNIT_EXPECT_TRUE(test, cma_may_borrow(gfp | __GFP_CMA));
+	KUNIT_EXPECT_FALSE(test, cma_may_borrow(gfp));
+	KUNIT_EXPECT_FALSE(test, cma_may_borrow(GFP_KERNEL));
+	flags = cma_noborrow_save();
+	KUNIT_EXPECT_FALSE(test, cma_may_borrow(gfp | __GFP_CMA));
 	cma_noborrow_restore(flags);
-	list_for_each_entry_safe(page, next, &pages, lru) {
-		strays += cma_in_area(page);
-		__free_page(page);
-	}
-	KUNIT_EXPECT_EQ(test, strays, 0U);
+	flags = cma_noborrow_save_if(0);
+	KUNIT_EXPECT_TRUE(test, cma_may_borrow(gfp | __GFP_CMA));
+	cma_noborrow_restore(flags);
+	KUNIT_EXPECT_TRUE(test, cma_may_borrow(gfp | __GFP_CMA));
+}
+
+#ifdef CONFIG_MEMCG
+/* Who is about to sleep for its memory cgroup, with the page in hand. */
+static void lends_nothing_to_debtors(struct kunit *test)
+{
+	unsigned int owed = current->memcg_nr_pages_over_high;
+
+	current->memcg_nr_pages_over_high = 1;
+	KUNIT_EXPECT_FALSE(test, cma_may_borrow(GFP_HIGHUSER_MOVABLE | __GFP_CMA));
+	current->memcg_nr_pages_over_high = 0;
+	KUNIT_EXPECT_TRUE(test, cma_may_borrow(GFP_HIGHUSER_MOVABLE | __GFP_CMA));
+	current->memcg_nr_pages_over_high = owed;
+}
+#endif
+
+/* Per-CPU lists serve whoever comes: no area page gets there, nor from there. */
+static void keeps_off_shared_lists(struct kunit *test)
+{
+	KUNIT_EXPECT_EQ(test, cma_pcp_flags(ALLOC_CMA | ALLOC_CPUSET),
+			ALLOC_CPUSET);
+	KUNIT_EXPECT_EQ(test, cma_pcp_flags(ALLOC_CPUSET), ALLOC_CPUSET);
+	KUNIT_EXPECT_FALSE(test, cma_bypasses_pcp(MIGRATE_UNMOVABLE));
+	KUNIT_EXPECT_FALSE(test, cma_bypasses_pcp(MIGRATE_MOVABLE));
+	KUNIT_EXPECT_TRUE(test, cma_bypasses_pcp(MIGRATE_CMA));
+	KUNIT_EXPECT_TRUE(test, cma_bypasses_pcp(MIGRATE_ISOLATE));
+	KUNIT_EXPECT_TRUE(test, cma_may_use(ALLOC_CMA));
+	KUNIT_EXPECT_FALSE(test, cma_may_use(0));
+	KUNIT_EXPECT_FALSE(test, cma_compaction_flags() & ALLOC_CMA);
+}
+
+/* Areas are for when memory outside is short, and for borrowers then. */
+static void lends_when_short(struct kunit *test)
+{
+	struct cma *cma = test->priv;
+	struct zone *zone = page_zone(pfn_to_page(cma->base_pfn));
+
+	KUNIT_EXPECT_FALSE(test, cma_lends_now(zone, 0));
+	KUNIT_EXPECT_EQ(test, cma_lends_now(zone, ALLOC_CMA),
+			cma_zone_is_short(zone));
+	KUNIT_EXPECT_EQ(test, cma_shortfall(zone, 0), 0UL);
+	KUNIT_EXPECT_NE(test, cma_shortfall(zone, zone->present_pages + 1), 0UL);
+	KUNIT_EXPECT_GT(test, cma_lend_mark(zone), high_wmark_pages(zone));
+	KUNIT_EXPECT_FALSE(test, cma_leaves_rest(zone, 0));
 }
 
 static struct kunit_case cases[] = {
@@ -227,6 +321,11 @@ static struct kunit_case cases[] = {
 	KUNIT_CASE(serves_what_is_free_at_once),
 	KUNIT_CASE(tells_loans_from_device_pages),
 	KUNIT_CASE(lends_to_borrowers_only),
+#ifdef CONFIG_MEMCG
+	KUNIT_CASE(lends_nothing_to_debtors),
+#endif
+	KUNIT_CASE(keeps_off_shared_lists),
+	KUNIT_CASE(lends_when_short),
 	{}
 };
 
