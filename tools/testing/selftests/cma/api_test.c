@@ -6,6 +6,7 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include "cma_load.h"
 #include "cma_util.h"
 
 #define SEED	0x5eedULL
@@ -270,6 +271,31 @@ static int scopes(void)
 	return KSFT_PASS;
 }
 
+/* Anonymous memory can be moved without entering file systems or the block layer. */
+static int scopes_lent(void)
+{
+	static const uint32_t flags[] = { CMA_TEST_NOFS, CMA_TEST_NOIO };
+	struct cma_load cache, anon;
+	struct cma_test_alloc req;
+	int err[ARRAY_SIZE(flags)];
+	unsigned int i;
+	double lent = cma_lend_anon(AREA_TEST, &cache, &anon);
+
+	for (i = 0; i < ARRAY_SIZE(flags); i++) {
+		err[i] = cma_request(cma_dev, AREA_TEST, MIB_PAGES(16), 0,
+				     flags[i] | CMA_TEST_NO_WARN, &req);
+		if (!err[i])
+			cma_give(req.handle);
+	}
+	cma_expect(!cma_load_stop(&anon) && !cma_load_stop(&cache), "data");
+	ksft_print_msg("row scopes lent_anon=%.1f\n", lent);
+	cma_expect(lent > 50, "%.1f %% lent", lent);
+	for (i = 0; i < ARRAY_SIZE(flags); i++)
+		cma_expect(!err[i], "flags %#x: %s", flags[i],
+			   strerror(-err[i]));
+	return cma_is_whole(AREA_TEST) ? KSFT_PASS : KSFT_FAIL;
+}
+
 /* What can't be served is refused, and leaves nothing behind. */
 static int refused(const char *area, uint64_t pages, unsigned int order)
 {
@@ -427,6 +453,7 @@ static const struct cma_case cases[] = {
 	{ "cma_alloc_folio(), cma_free_folio()", folio },
 	{ "folios below the largest buddy", small_folio, true },
 	{ "NOFS and NOIO on an empty area", scopes },
+	{ "NOFS and NOIO on lent anonymous memory", scopes_lent, true },
 	{ "bad requests are refused", bad_requests },
 	{ "absurd requests are refused", absurd_requests, true },
 	{ "exhaustion and recovery", exhaustion },

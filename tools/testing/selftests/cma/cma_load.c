@@ -444,3 +444,39 @@ double cma_lend_out(const char *area, double percent, unsigned int limit_ms)
 	}
 	return lent;
 }
+
+#define OUTSIDE		(64UL << 20)
+#define START_MS	60000
+#define PAUSE_MS	100
+
+/* What is free outside of the areas, and three quarters of what they have. */
+static size_t anon_bytes(void)
+{
+	return (cma_keyed("/proc/meminfo", "MemFree") -
+		cma_keyed("/proc/meminfo", "CmaFree") / 4) * 1024;
+}
+
+/**
+ * cma_lend_anon() - lend areas to anonymous memory that stays in use
+ * @area: the area that is looked at
+ * @cache: page cache outside of the areas: what can make room for loans; to be
+ *	stopped in any case
+ * @anon: who borrows; the same
+ *
+ * Return: percent of the area that is lent to anonymous memory.
+ */
+double cma_lend_anon(const char *area, struct cma_load *cache,
+		     struct cma_load *anon)
+{
+	struct cma_test_share s;
+
+	cma_write_text("/proc/sys/vm/drop_caches", "3");
+	if (!cma_load_start(cache, LOAD_CACHE, OUTSIDE))
+		cma_load_ready(cache, cma_slow(START_MS));
+	if (!cma_load_start(anon, LOAD_ANON, anon_bytes())) {
+		/* Others need the CPU, too. */
+		anon->state->pause_ms = PAUSE_MS;
+		cma_load_ready(anon, cma_slow(START_MS));
+	}
+	return cma_share(area, &s) ? 0 : 100.0 * s.anon / s.count;
+}

@@ -68,5 +68,7 @@ int cma_data_file(void);
 int cma_sparse_file(size_t bytes);
 size_t cma_mem_total(void);
 double cma_lend_out(const char *area, double percent, unsigned int limit_ms);
+double cma_lend_anon(const char *area, struct cma_load *cache,
+		     struct cma_load *anon);
 
 #endif /* CMA_LOAD_H */

@@ -19,7 +19,6 @@
 #define DEATH_LIMIT_MS	30000
 #define START_MS	60000
 #define GIVE_BACK_MS	5000
-#define CACHE_MIB	64	/* outside of the area: what makes room for loans */
 #define LENT_AT_LEAST	50	/* percent of the area */
 
 /**
@@ -102,54 +101,21 @@ static int kill_one(uint64_t *random)
 	return begun ? 0 : -ENODATA;
 }
 
-/* What is free outside of the areas, and three quarters of the area. */
-static size_t anon_bytes(void)
-{
-	long long kib = cma_keyed("/proc/meminfo", "MemFree") -
-			cma_keyed("/proc/meminfo", "CmaFree");
-	struct cma_area a;
-
-	if (cma_area_get(AREA_TEST, &a))
-		return 0;
-	return (kib << 10) + a.count * 4096 / 4 * 3;
-}
-
 /* New borrowers for every round: what was moved out doesn't come back. */
-static int start_borrowers(struct cma_load *cache, struct cma_load *anon)
-{
-	struct cma_test_share s;
-	int err;
-
-	cma_write_text("/proc/sys/vm/drop_caches", "3");
-	err = cma_load_start(cache, LOAD_CACHE, CACHE_MIB << 20);
-	if (err)
-		return err;
-	if (!cma_load_ready(cache, cma_slow(START_MS)))
-		return -EAGAIN;
-	err = cma_load_start(anon, LOAD_ANON, anon_bytes());
-	if (err)
-		return err;
-	anon->state->pause_ms = 100;
-	if (!cma_load_ready(anon, cma_slow(START_MS)))
-		return -EAGAIN;
-	cma_share(AREA_TEST, &s);
-	ksft_print_msg("row kill anon=%.1f file=%.1f\n",
-		       100.0 * s.anon / s.count, 100.0 * s.file / s.count);
-	return s.anon * 100 < s.count * LENT_AT_LEAST ? -ENODATA : 0;
-}
-
 static int one_round(uint64_t *random)
 {
-	struct cma_load cache = { .pid = 0 }, anon = { .pid = 0 };
-	int err = start_borrowers(&cache, &anon);
+	struct cma_load cache, anon;
+	double lent = cma_lend_anon(AREA_TEST, &cache, &anon);
+	int err = 0;
 
+	ksft_print_msg("row kill lent_anon=%.1f\n", lent);
+	if (lent < LENT_AT_LEAST)
+		err = -ENODATA;
 	if (!err)
 		err = kill_one(random);
-	if (anon.state && !cma_load_alive(&anon))
+	if (!cma_load_alive(&anon))
 		err = err ?: -ESRCH;
-	if (anon.state && cma_load_stop(&anon))
-		err = err ?: -EILSEQ;
-	if (cache.state && cma_load_stop(&cache))
+	if (cma_load_stop(&anon) || cma_load_stop(&cache))
 		err = err ?: -EILSEQ;
 	return err;
 }
