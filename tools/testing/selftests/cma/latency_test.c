@@ -110,7 +110,7 @@ static bool against(enum cma_load_kind kind, uint64_t pages, struct row *r)
 
 	if (cma_load_start(&load, kind, borrower_bytes(pages)))
 		return false;
-	ok = cma_load_ready(&load, 120000) && measure(r, pages) &&
+	ok = cma_load_ready(&load, cma_slow(120000)) && measure(r, pages) &&
 	     cma_load_alive(&load);
 	return !cma_load_stop(&load) && ok;
 }
@@ -148,7 +148,7 @@ static void idle_rows(void)
 
 	fill_empty();
 	ready = !cma_load_start(&load, LOAD_ANON, idle_bytes()) &&
-		cma_load_ready(&load, 120000);
+		cma_load_ready(&load, cma_slow(120000));
 	for (s = 0; s < ARRAY_SIZE(idle_sizes); s++) {
 		struct row r = { .tries = 0 };
 		bool ok = ready;
