@@ -123,7 +123,7 @@ static void check(void)
 		struct cma_fit *fit = &c->req.fit;
 
 		MUST(c->req.nr_poisoned <= fit->nr_avoid &&
-		     fit->nr_avoid < CMA_AVOID_MAX);
+		     fit->nr_avoid <= CMA_AVOID_MAX);
 		if (c->state == IDLE)
 			continue;
 		MUST(c->req.rc.start >= BASE &&
