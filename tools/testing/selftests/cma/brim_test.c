@@ -331,6 +331,7 @@ static int lru_generations(void)
 #define FILE_BYTES	(48 * BLOCK_CHUNK)
 #define LENT_PAGES	256
 #define PRESSURE	(4 * BLOCK_CHUNK)	/* more, each time */
+#define PRESSURE_MOST	(32 * BLOCK_CHUNK)
 
 static int fill_pipes(int fd)
 {
@@ -400,9 +401,9 @@ static unsigned long long guarded(void)
  */
 static int guards_what_moved(void)
 {
-	size_t outside, more = 0;
+	unsigned long long before, first, moved;
 	unsigned long inside;
-	unsigned long long before, moved;
+	size_t more = 0;
 	int fd;
 
 	begin(CLASSIC);
@@ -410,16 +411,18 @@ static int guards_what_moved(void)
 	fd = cma_block_cached_file(FILE_BYTES, false);
 	cma_expect(fd >= 0, "file");
 	cma_expect(!pages_inside(fd), "it was lent when it was read");
-	outside = cma_bytes_outside();
+	first = moved_in();
 	do {
 		more += PRESSURE;
-		moved = moved_in();
-		press(outside + more);
+		/* What was reclaimed the last time is read again. */
+		posix_fadvise(fd, 0, FILE_BYTES, POSIX_FADV_WILLNEED);
+		press(cma_bytes_outside() + more);
 		inside = pages_inside(fd);
 		ksft_print_msg("row moved more_mib=%zu moved_in=%llu inside=%lu\n",
-			       more >> 20, moved_in() - moved, inside);
-	} while (inside < LENT_PAGES && more < 2 * FILE_BYTES);
-	cma_expect(inside, "nothing of the file was moved in");
+			       more >> 20, moved_in() - first, inside);
+	} while (inside < LENT_PAGES && more < PRESSURE_MOST);
+	cma_expect(inside && moved_in() > first,
+		   "nothing of the file was moved in");
 	before = guarded();
 	cma_expect(!fill_pipes(fd), "splice");
 	moved = guarded() - before;
