@@ -4,23 +4,27 @@
  *
  * A page of an area that is lent comes back by migration, and migration needs
  * that nobody but the page tables and the page cache refers to it.  So nobody
- * may refer to a loan for longer than the kernel decides: whoever would (GUP, a
+ * should refer to a loan for longer than the kernel decides: whoever would (GUP, a
  * pipe, read() into memory that stalls, a write fault on a frozen file system)
  * is held up here, while the loan is moved out of the area, and looks the page
  * up again.  No reference is held while it is moved, so two tasks that want the
  * same page do not stand in each other's way.
  *
- * A target is an ordinary allocation in the caller's scope.  What can't be moved
- * at once is waited for, killably; where the caller must not wait, it is told
- * what it would be told about a page that is not there.
+ * Nobody pays for that with more than a moment.  A target is memory that is free;
+ * where there is none, reclaim is asked once, with nothing held, and the OOM killer
+ * never.  What can't be moved at once is waited for, killably, only where mmap_lock
+ * can be given up, and not for long.  After that the caller gets a copy, or the
+ * loan, and a counter says so: recall could not have moved it either.
  *
  * This file owns the decision what is a loan, and what the hooks in gup.c,
- * filemap.c, shmem.c and memory.c call.  It has no state but counters.
+ * filemap.c, shmem.c and memory.c call.  It has no state but counters, and what each
+ * task remembers of its last wait.
  */
 #include <linux/cma_lend.h>
-#include <linux/delay.h>
 #include <linux/gfp.h>
 #include <linux/highmem.h>
+#include <linux/hrtimer.h>
+#include <linux/jiffies.h>
 #include <linux/migrate.h>
 #include <linux/mm.h>
 #include <linux/pagemap.h>
@@ -38,14 +42,23 @@
 
 /* Pages that one call of the guard moves for GUP, with one TLB flush. */
 #define CMA_GUARD_BATCH		512UL
-/* Pause before a page that could not be moved is looked at again, in us. */
-#define CMA_GUARD_PAUSE_US	500
+/* Pauses before a page that could not be moved is looked at again grow from here, */
+#define CMA_GUARD_PAUSE_US	500U
+/* up to here where somebody holds the page, */
+#define CMA_GUARD_SHORT_US	4000U
+/* or here where the kernel itself does: a quarter of a second in all. */
+#define CMA_GUARD_LAST_US	128000U
+/* So many times as long as it waited in vain, a task does not wait again. */
+#define CMA_GUARD_REST		4
 /* For how long to wait for a flush of all LRU batches, in jiffies. */
 #define CMA_GUARD_DRAIN		(HZ / 20)
-/* Bytes of user memory that are faulted in for one round of read(). */
-#define CMA_GUARD_READ		(PAGEVEC_SIZE * PAGE_SIZE)
-/* Times that memory may be gone again before it was copied to. */
-#define CMA_GUARD_READ_TRIES	100
+/* What a copy for a pipe may cost: its size is the pipe's owner's to account for. */
+#define CMA_COPY_GFP		(GFP_HIGHUSER | __GFP_ACCOUNT | __GFP_NOWARN)
+/*
+ * Bytes that read() copies through the stack, where user memory is not there: the
+ * fault brings in a page, so the rest of it is copied without.
+ */
+#define CMA_GUARD_BOUNCE	256UL
 
 /*
  * In an area, and not held by a device.  A device's pages may be mapped and
@@ -71,101 +84,220 @@ static void cma_count_guard(const struct page *page, unsigned int moved,
 }
 
 /*
- * What targets may cost.  No OOM killer while folios are locked and unmapped: a
- * victim may wait for one of them.
+ * Targets are paid for with nothing isolated and nothing locked.  Neither of the two
+ * calls the OOM killer; and where the page goes is not for the caller's cpuset to
+ * say, for it may be somebody else's.
  */
-static gfp_t cma_guard_gfp(unsigned int foll_flags)
-{
-	gfp_t gfp = GFP_HIGHUSER_MOVABLE | __GFP_NOWARN | __GFP_RETRY_MAYFAIL;
+#define CMA_TARGET_GFP	(GFP_NOWAIT | __GFP_HIGHMEM | __GFP_MOVABLE | __GFP_NOWARN)
+#define CMA_PAY_GFP	(GFP_KERNEL | __GFP_HIGHMEM | __GFP_MOVABLE | \
+			 __GFP_NORETRY | __GFP_NOWARN)
 
-	if (foll_flags & FOLL_NOWAIT)
-		return gfp & ~__GFP_DIRECT_RECLAIM;
-	/* The caller holds locks that a page fault would take, and maybe reclaim. */
-	if (foll_flags & FOLL_NOFAULT)
-		return gfp & ~__GFP_FS;
-	return gfp;
-}
-
-/*
- * Nothing could be moved: have the reasons removed that can be, then let time
- * pass.  An ordinary allocation, without anything locked, makes room for a
- * target.
- */
-static void cma_guard_pause(void)
+/* Is there a page near @nid?  It is free again afterwards, or on this CPU's list. */
+static bool cma_has_target(int nid, gfp_t gfp)
 {
-	struct page *page = alloc_page(GFP_HIGHUSER_MOVABLE | __GFP_NOWARN);
+	struct page *page = alloc_pages_node(nid, gfp, 0);
 
 	if (page)
 		__free_page(page);
-	cma_drain_batches(CMA_GUARD_DRAIN);
-	usleep_range_state(CMA_GUARD_PAUSE_US, 2 * CMA_GUARD_PAUSE_US,
-			   TASK_KILLABLE);
+	return page;
+}
+
+/* usleep_range_state() would spin once the task is to die. */
+static void cma_guard_sleep(unsigned int us)
+{
+	ktime_t time = ns_to_ktime(us * NSEC_PER_USEC);
+
+	set_current_state(TASK_KILLABLE);
+	schedule_hrtimeout_range(&time, us * NSEC_PER_USEC, HRTIMER_MODE_REL);
 }
 
 /* GUP. */
 
-/* Isolate the loans that are mapped at [@addr, @end). Return: the first, if any. */
-static struct page *cma_collect_mapped(struct vm_area_struct *vma,
-				       unsigned long addr, unsigned long end,
-				       struct list_head *folios)
+/**
+ * __cma_outside_is_short() - is memory outside of the areas down to what wakes
+ *	kswapd, in a zone with an area?
+ *
+ * Context: any.
+ * Return: true if so; who can't be served from there should borrow.
+ */
+bool __cma_outside_is_short(void)
 {
-	struct page *first = NULL;
+	struct zone *zone;
+
+	for_each_populated_zone(zone)
+		if (zone_cma_pages(zone) &&
+		    cma_shortfall(zone, low_wmark_pages(zone) +
+				  zone->lowmem_reserve[ZONE_MOVABLE] + 1))
+			return true;
+	return false;
+}
+
+/* The loan that is mapped at @addr, if any; by now it may be another one. */
+static struct page *cma_loan_at(struct vm_area_struct *vma, unsigned long addr)
+{
+	struct page *page = NULL;
+	struct folio_walk fw;
+
+	if (!folio_walk_start(&fw, vma, addr, 0))
+		return NULL;
+	if (cma_is_lent(fw.page))
+		page = fw.page;
+	folio_walk_end(&fw, vma);
+	return page;
+}
+
+/* Nobody else has to do with it; a guess. */
+static bool cma_is_quiet(const struct folio *folio)
+{
+	return !folio_test_locked(folio) && !folio_test_writeback(folio) &&
+	       folio_ref_count(folio) == cma_expected_refs(folio);
+}
+
+/*
+ * Isolate the loans that are mapped at [@addr, @end), if the first one can be: it
+ * is the one that was asked for.
+ */
+static void cma_collect_mapped(struct vm_area_struct *vma, unsigned long addr,
+			       unsigned long end, struct list_head *folios)
+{
 	unsigned long pages;
 	struct folio_walk fw;
 	struct folio *folio;
+	bool first = true;
 
 	for (; addr < end; addr += pages << PAGE_SHIFT) {
 		pages = 1;
 		folio = folio_walk_start(&fw, vma, addr, 0);
+		if (!folio && first)
+			return;
 		if (!folio)
 			continue;
 		if (fw.level != FW_LEVEL_PTE)
 			pages = folio_nr_pages(folio) -
 				folio_page_idx(folio, fw.page);
-		if (cma_is_lent(fw.page)) {
-			first = first ?: fw.page;
+		if (cma_is_lent(fw.page) && cma_is_quiet(folio))
 			cma_isolate_loan(folio, folios);
-		}
 		folio_walk_end(&fw, vma);
+		if (list_empty(folios))
+			return;
 	}
-	return first;
 }
 
 /*
- * One try to move the loans that are mapped at [@addr, @end).  Return: true
- * where something changed, or nothing had to be done.
+ * One try to move the loans that are mapped at [@addr, @end).  Return: true where
+ * no loan is at @addr any more.
  */
 static bool cma_move_mapped(struct vm_area_struct *vma, unsigned long addr,
-			    unsigned long end, gfp_t gfp)
+			    unsigned long end)
 {
+	struct page *page = cma_loan_at(vma, addr);
 	unsigned int moved;
-	struct page *first;
 	LIST_HEAD(folios);
 
-	first = cma_collect_mapped(vma, addr, end, &folios);
-	if (!first)
+	if (!page)
 		return true;
-	moved = cma_move_out(&folios, gfp);
+	if (!cma_has_target(page_to_nid(page), CMA_TARGET_GFP))
+		return false;
+	cma_collect_mapped(vma, addr, end, &folios);
+	if (list_empty(&folios))
+		return false;
+	moved = cma_move_out(&folios, CMA_TARGET_GFP);
 	putback_movable_pages(&folios);
-	cma_count_guard(first, moved, 0);
+	cma_count_guard(page, moved, 0);
+	return !cma_loan_at(vma, addr);
+}
+
+/*
+ * One try to move a loan that nobody holds for us: it may be another one by now, or
+ * free.  Return: false if it stays.
+ */
+static bool cma_move_frame(struct page *page)
+{
+	struct folio *folio = page_folio(page);
+	bool isolated = false;
+	unsigned int moved;
+	LIST_HEAD(folios);
+
+	if (!folio_try_get(folio))
+		return PageBuddy(page);
+	if (page_folio(page) == folio && cma_is_lent(page))
+		isolated = cma_isolate_loan(folio, &folios);
+	folio_put(folio);
+	if (!isolated)
+		return false;
+	moved = cma_move_out(&folios, CMA_TARGET_GFP);
+	putback_movable_pages(&folios);
+	if (moved)
+		cma_count_guard(page, moved, 0);
 	return moved;
 }
 
-/*
- * Wait for whoever keeps the page from moving.  With FOLL_UNLOCKABLE that is
- * done without the lock, as after a fault that had to wait.
- */
-static struct page *cma_wait_mapped(struct vm_area_struct *vma,
-				    unsigned int foll_flags, int *locked)
+/* Does the kernel itself keep the page?  A guess: nobody holds it for us. */
+static bool cma_in_transit(const struct page *page)
 {
-	bool unlock = foll_flags & FOLL_UNLOCKABLE;
+	unsigned long flags = READ_ONCE(page_folio(page)->flags);
 
-	if (unlock) {
-		mmap_read_unlock(vma->vm_mm);
-		*locked = 0;
+	return flags & (BIT(PG_locked) | BIT(PG_writeback)) ||
+	       !(flags & BIT(PG_lru));
+}
+
+/* Wait for memory, and for whoever keeps the page from moving, with nothing held. */
+static bool cma_wait_and_move(struct page *page)
+{
+	unsigned int us;
+
+	for (us = CMA_GUARD_PAUSE_US;
+	     cma_has_target(page_to_nid(page), CMA_PAY_GFP); us *= 2) {
+		if (cma_move_frame(page))
+			return true;
+		/* A batch may have the reference that keeps it here. */
+		if (us == CMA_GUARD_PAUSE_US)
+			cma_drain_batches(CMA_GUARD_DRAIN);
+		if (us > (cma_in_transit(page) ? CMA_GUARD_LAST_US :
+						 CMA_GUARD_SHORT_US) ||
+		    fatal_signal_pending(current))
+			return false;
+		cma_guard_sleep(us);
 	}
-	cma_guard_pause();
-	return unlock ? NULL : CMA_REFUSED;
+	return false;
+}
+
+/* A task that wants to hold much that can't be moved does not wait for each page. */
+static void cma_wait_for(struct page *page)
+{
+	unsigned long start = jiffies;
+
+	current->cma_waited = page_to_pfn(page);
+	if (!cma_wait_and_move(page))
+		current->cma_rest = jiffies + 1 +
+				    CMA_GUARD_REST * (jiffies - start);
+}
+
+/*
+ * Never with mmap_lock held: somebody who holds the page may wait for it.  And once
+ * for a page: FOLL_TRIED says that the lock was given up since the request began.
+ */
+static bool cma_may_wait(const struct page *page, unsigned int foll_flags)
+{
+	if (!(foll_flags & FOLL_UNLOCKABLE) ||
+	    foll_flags & (FOLL_NOWAIT | FOLL_NOFAULT))
+		return false;
+	if (foll_flags & FOLL_TRIED && current->cma_waited == page_to_pfn(page))
+		return false;
+	return time_after_eq(jiffies, current->cma_rest);
+}
+
+/*
+ * Recall could not have moved it either.  What FOLL_LONGTERM gets is moved by its own
+ * rules, or given up.
+ */
+static struct page *cma_grant(const struct page *page, unsigned int foll_flags)
+{
+	current->cma_waited = 0;
+	cma_count_guard(page, 0, 0);
+	if (!(foll_flags & FOLL_LONGTERM))
+		this_cpu_inc(cma_find_area(page_to_pfn(page))->stats->guard_failed);
+	return CMA_GRANTED;
 }
 
 /**
@@ -176,34 +308,36 @@ static struct page *cma_wait_mapped(struct vm_area_struct *vma,
  * @foll_flags: FOLL_*
  * @locked: as for __get_user_pages()
  *
- * Context: mmap_lock held; may sleep, but not with FOLL_NOWAIT.
- * Return: CMA_REFUSED to look the page up again, NULL to return what there is so
- *	far, or an error.
+ * Context: mmap_lock held; may sleep, but waits for nobody unless it gives the lock
+ *	up before.
+ * Return: CMA_REFUSED to look the page up again, CMA_GRANTED to do so and take it
+ *	whatever it is, NULL to return what there is so far.
  */
 struct page *__cma_guard_gup(struct vm_area_struct *vma, unsigned long addr,
 			     unsigned long nr_pages, unsigned int foll_flags,
 			     int *locked)
 {
-	unsigned long pages = min(nr_pages, CMA_GUARD_BATCH);
-	unsigned long end = min(vma->vm_end, addr + (pages << PAGE_SHIFT));
-	gfp_t gfp = cma_guard_gfp(foll_flags);
+	unsigned long pages = min(nr_pages, CMA_GUARD_BATCH), end;
+	struct page *page;
 
 	addr &= PAGE_MASK;
-	if (cma_move_mapped(vma, addr, end, gfp))
+	end = min(vma->vm_end, addr + (pages << PAGE_SHIFT));
+	if (cma_move_mapped(vma, addr, end))
 		return CMA_REFUSED;
 	/* This CPU's batch may have the reference that kept it here. */
 	lru_add_drain();
-	if (cma_move_mapped(vma, addr, end, gfp))
+	if (cma_move_mapped(vma, addr, end))
 		return CMA_REFUSED;
 
-	if (foll_flags & FOLL_NOWAIT)
-		return NULL;
-	if (foll_flags & FOLL_NOFAULT)
-		return ERR_PTR(-EFAULT);
-	if (fatal_signal_pending(current) ||
-	    (foll_flags & FOLL_INTERRUPTIBLE && signal_pending(current)))
-		return ERR_PTR(-EINTR);
-	return cma_wait_mapped(vma, foll_flags, locked);
+	page = cma_loan_at(vma, addr);
+	if (!page)
+		return CMA_REFUSED;
+	if (!cma_may_wait(page, foll_flags))
+		return cma_grant(page, foll_flags);
+	mmap_read_unlock(vma->vm_mm);
+	*locked = 0;
+	cma_wait_for(page);
+	return NULL;
 }
 
 /* Pipes. */
@@ -237,7 +371,7 @@ static unsigned int cma_move_held(struct list_head *folios)
 	first = &folio->page;
 	list_for_each_entry(folio, folios, lru)
 		folio_put(folio);
-	moved = cma_move_out(folios, cma_guard_gfp(0));
+	moved = cma_move_out(folios, CMA_TARGET_GFP);
 	if (!moved)
 		list_for_each_entry(folio, folios, lru)
 			folio_get(folio);
@@ -247,35 +381,93 @@ static unsigned int cma_move_held(struct list_head *folios)
 }
 
 /*
- * A copy of a folio of a page cache, in exchange for the caller's reference.  It
- * looks like a folio that was truncated a moment ago, which pipes know how to
- * handle.  A pipe has no say in when its bytes are taken from the file: these are
- * what they were when they were spliced.  An allocation that fails would be taken
- * for the end of the file.
+ * A copy of a folio of a page cache.  It looks like a folio that was truncated a
+ * moment ago, which pipes know how to handle.  A pipe has no say in when its bytes
+ * are taken from the file: these are what they were when they were spliced.
  */
-static struct folio *cma_exchange_for_copy(struct folio *folio)
+static void cma_fill_copy(struct folio *copy, struct folio *folio)
 {
-	struct folio *copy;
-
-	if (WARN_ON_ONCE(folio_test_large(folio)))
-		return folio;
-	copy = folio_alloc(GFP_HIGHUSER | __GFP_ACCOUNT | __GFP_NOFAIL, 0);
 	folio_copy(copy, folio);
 	copy->index = folio->index;
 	__folio_mark_uptodate(copy);
 	cma_count_guard(&folio->page, 0, 1);
+}
+
+/* A copy in exchange for the caller's reference; NULL if that takes reclaim. */
+static struct folio *cma_exchange_for_copy(struct folio *folio)
+{
+	struct folio *copy = folio_alloc(CMA_COPY_GFP & ~__GFP_DIRECT_RECLAIM,
+					 0);
+
+	if (!copy)
+		return NULL;
+	cma_fill_copy(copy, folio);
 	folio_put(folio);
 	return copy;
 }
 
-static void cma_copy_batch(struct folio_batch *fbatch)
+/*
+ * A copy of what is at @index by the time that there is memory for it: nothing is
+ * held while that is reclaimed, from others or from the caller's group.  Return:
+ * NULL to look it up again, or an error.
+ */
+static struct folio *cma_copy_at(struct address_space *mapping, pgoff_t index)
 {
-	unsigned int i;
+	struct folio *copy, *folio;
+	bool use;
 
-	for (i = 0; i < folio_batch_count(fbatch); i++)
-		if (cma_is_lent(&fbatch->folios[i]->page))
-			fbatch->folios[i] =
-				cma_exchange_for_copy(fbatch->folios[i]);
+	copy = folio_alloc(CMA_COPY_GFP | __GFP_RETRY_MAYFAIL, 0);
+	if (!copy)
+		return ERR_PTR(-ENOMEM);
+	folio = filemap_get_folio(mapping, index);
+	use = !IS_ERR(folio) && folio_test_uptodate(folio) &&
+	      !folio_test_large(folio) && cma_is_lent(&folio->page);
+	if (use)
+		cma_fill_copy(copy, folio);
+	else
+		folio_put(copy);
+	if (!IS_ERR(folio))
+		folio_put(folio);
+	return use ? copy : NULL;
+}
+
+/* Release what is in the batch from @from on. */
+static void cma_cut_batch(struct folio_batch *fbatch, unsigned int from)
+{
+	release_pages(fbatch->folios + from, fbatch->nr - from);
+	fbatch->nr = from;
+}
+
+/*
+ * Exchange the loans of a batch for copies.  It ends before the first one for which
+ * there is no memory at once; if that is the first of all, it is waited for.
+ */
+static int cma_copy_batch(struct address_space *mapping,
+			  struct folio_batch *fbatch)
+{
+	struct folio *copy;
+	unsigned int i;
+	pgoff_t index;
+
+	for (i = 0; i < fbatch->nr; i++) {
+		if (!cma_is_lent(&fbatch->folios[i]->page) ||
+		    WARN_ON_ONCE(folio_test_large(fbatch->folios[i])))
+			continue;
+		copy = cma_exchange_for_copy(fbatch->folios[i]);
+		if (!copy)
+			break;
+		fbatch->folios[i] = copy;
+	}
+	if (i) {
+		cma_cut_batch(fbatch, i);
+		return 0;
+	}
+	index = fbatch->folios[0]->index;
+	cma_cut_batch(fbatch, 0);
+	copy = cma_copy_at(mapping, index);
+	if (!IS_ERR_OR_NULL(copy))
+		folio_batch_add(fbatch, copy);
+	return PTR_ERR_OR_ZERO(copy);
 }
 
 static bool cma_batch_has_loan(const struct folio_batch *fbatch)
@@ -288,24 +480,12 @@ static bool cma_batch_has_loan(const struct folio_batch *fbatch)
 	return false;
 }
 
-/**
- * __cma_guard_batch() - move out what a splice wants to put into a pipe
- * @fbatch: folios of a page cache, with a reference each; where loans can't be
- *	moved, copies take their places
- *
- * Context: may sleep.
- * Return: true if the batch was released and has to be looked up again; false if
- *	there are no loans in it now.
- */
-bool __cma_guard_batch(struct folio_batch *fbatch)
+/* Move the loans of a batch out.  Return: true if the batch is released. */
+static bool cma_move_batch(struct folio_batch *fbatch)
 {
 	struct folio_batch rest;
 	LIST_HEAD(folios);
 	unsigned int i;
-
-	/* Nearly always: they were moved the first time. */
-	if (!cma_batch_has_loan(fbatch))
-		return false;
 
 	folio_batch_init(&rest);
 	for (i = 0; i < folio_batch_count(fbatch); i++) {
@@ -315,13 +495,30 @@ bool __cma_guard_batch(struct folio_batch *fbatch)
 		    !cma_isolate_held(folio, &folios))
 			folio_batch_add(&rest, folio);
 	}
-	if (list_empty(&folios) || !cma_move_held(&folios)) {
-		cma_copy_batch(fbatch);
+	if (list_empty(&folios) || !cma_move_held(&folios))
 		return false;
-	}
-	folio_batch_release(&rest);
+	cma_cut_batch(&rest, 0);
 	folio_batch_init(fbatch);
 	return true;
+}
+
+/**
+ * __cma_guard_batch() - move out what a splice wants to put into a pipe
+ * @mapping: the page cache
+ * @fbatch: folios of it, with a reference each; where loans can't be moved, copies
+ *	take their places, perhaps of fewer folios
+ *
+ * Context: may sleep.
+ * Return: 0 if there are no loans in it now; it is empty if it has to be looked up
+ *	again.  -ENOMEM if there is no memory for a copy, and it is empty.
+ */
+int __cma_guard_batch(struct address_space *mapping,
+		      struct folio_batch *fbatch)
+{
+	/* Nearly always: they were moved the first time. */
+	if (!cma_batch_has_loan(fbatch) || cma_move_batch(fbatch))
+		return 0;
+	return cma_copy_batch(mapping, fbatch);
 }
 
 /* Move one folio out.  Return: true if it was, and the reference is gone. */
@@ -334,86 +531,131 @@ static bool cma_move_folio(struct folio *folio)
 
 /**
  * __cma_guard_folio() - move out what a splice wants to put into a pipe
- * @folio: a loan, with a reference; where it can't be moved, a copy takes its
+ * @mapping: the page cache
+ * @folio: a loan of it, with a reference; where it can't be moved, a copy takes its
  *	place
  *
  * Context: may sleep.
- * Return: true if it was moved, and @folio is NULL now.
+ * Return: 0, and @folio is NULL if it has to be looked up again.  -ENOMEM if there
+ *	is no memory for a copy, and @folio is NULL.
  */
-bool __cma_guard_folio(struct folio **folio)
+int __cma_guard_folio(struct address_space *mapping, struct folio **folio)
 {
-	if (!cma_move_folio(*folio)) {
-		*folio = cma_exchange_for_copy(*folio);
-		return false;
-	}
-	*folio = NULL;
-	return true;
+	struct folio_batch fbatch;
+	int err;
+
+	folio_batch_init(&fbatch);
+	folio_batch_add(&fbatch, *folio);
+	err = __cma_guard_batch(mapping, &fbatch);
+	*folio = fbatch.nr ? fbatch.folios[0] : NULL;
+	return err;
 }
 
 /**
  * cma_page_to_hold() - a page of a page cache that user space may make us keep
- * @page: with a reference, which is given up if it is a loan
+ * @page: with a reference, which is given up if it is a loan; or an error
  *
  * Context: may sleep.
- * Return: @page, or a copy of it as it is now, with a reference.
+ * Return: @page, or a copy of it as it is now, with a reference; or an error.
  */
 struct page *cma_page_to_hold(struct page *page)
 {
-	if (!cma_is_lent(page))
+	struct folio *copy;
+
+	if (IS_ERR(page) || !cma_is_lent(page))
 		return page;
-	return folio_page(cma_exchange_for_copy(page_folio(page)), 0);
+	/* For a moment, and for one page: no group is charged. */
+	copy = folio_alloc((CMA_COPY_GFP & ~__GFP_ACCOUNT) | __GFP_RETRY_MAYFAIL,
+			   0);
+	if (copy)
+		cma_fill_copy(copy, page_folio(page));
+	put_page(page);
+	return copy ? folio_page(copy, 0) : ERR_PTR(-ENOMEM);
 }
 
 /* read(). */
 
-/**
- * __cma_copy_to_iter() - copy from a page to user memory without page faults
- * @page: the page to begin at
- * @offset: bytes from the start of @page
- * @bytes: how much
- * @iter: where to
- *
- * Return: bytes copied; less than @bytes where user memory is not there.
- */
-size_t __cma_copy_to_iter(struct page *page, size_t offset, size_t bytes,
-			  struct iov_iter *iter)
+static size_t cma_copy_present(struct folio *folio, size_t offset, size_t bytes,
+			       struct iov_iter *iter)
 {
 	size_t copied;
 
 	pagefault_disable();
-	copied = copy_page_to_iter(page, offset, bytes, iter);
+	copied = copy_folio_to_iter(folio, offset, bytes, iter);
 	pagefault_enable();
 	return copied;
 }
 
-/**
- * __cma_guard_read() - fault in what a copy without page faults missed
- * @iter: where the copy goes on
- * @bytes: how much it wants to copy
- * @guard: how this read() gets on
- *
- * Memory that can be faulted in, and yet not be written to, exists: after some
- * tries the answer is what the base kernel's would be.  The caller may have page
- * faults disabled, because of locks that it holds.
- *
- * Context: may sleep for as long as user space likes; no folio is held.
- * Return: 0 if there is memory to go on with, or -EFAULT.
+/*
+ * The rest of @bytes, from @copied on, where user memory is not there: as much as
+ * has room on the stack, and with page faults once nothing is held.  What is missing
+ * after that is memory that does not exist: the answer is the base kernel's.
  */
-int __cma_guard_read(struct iov_iter *iter, loff_t bytes,
-		     struct cma_read_guard *guard)
+static noinline size_t cma_copy_bounced(struct folio *folio, size_t offset,
+					size_t copied, size_t *bytes,
+					struct iov_iter *iter,
+					struct folio_batch *fbatch)
 {
-	size_t want, left = iov_iter_count(iter);
+	size_t rest = min(*bytes - copied, CMA_GUARD_BOUNCE);
+	u8 bounce[CMA_GUARD_BOUNCE];
 
-	want = min_t(u64, bytes, min(left, CMA_GUARD_READ));
-	if (!want || !user_backed_iter(iter) || pagefault_disabled())
-		return -EFAULT;
-	if (guard->left != left)
-		guard->tries = 0;
-	guard->left = left;
-	if (guard->tries++ == CMA_GUARD_READ_TRIES ||
-	    fault_in_iov_iter_writeable(iter, want) == want)
-		return -EFAULT;
-	return 0;
+	memcpy_from_folio(bounce, folio, offset + copied, rest);
+	if (fbatch)
+		cma_cut_batch(fbatch, 0);
+	else
+		folio_put(folio);
+	*bytes = copied + rest;
+	return copied + copy_to_iter(bounce, rest, iter);
+}
+
+/**
+ * __cma_read_folio() - copy from a page cache to user memory, holding no loan
+ *	while user memory stalls
+ * @folio: where from, one of @fbatch
+ * @offset: bytes from its start
+ * @bytes: how much; result: how much of that was tried
+ * @iter: where to
+ * @fbatch: released, where user memory was not there
+ *
+ * Nothing is faulted in beforehand, and nothing is tried again: the faults are
+ * those that the base kernel would take, at the same addresses.
+ *
+ * Context: may sleep for as long as user space likes, but then holds no folio.
+ * Return: bytes copied; less than @bytes where memory can't be written to.
+ */
+size_t __cma_read_folio(struct folio *folio, size_t offset, size_t *bytes,
+			struct iov_iter *iter, struct folio_batch *fbatch)
+{
+	size_t copied = cma_copy_present(folio, offset, *bytes, iter);
+
+	if (copied == *bytes)
+		return copied;
+	return cma_copy_bounced(folio, offset, copied, bytes, iter, fbatch);
+}
+
+/**
+ * __cma_read_page() - the same for one page, whose reference is given up
+ * @page: where from, a loan
+ * @offset: bytes from its start
+ * @bytes: how much; result: how much of that was tried
+ * @iter: where to
+ *
+ * Context: may sleep for as long as user space likes, but then holds no folio.
+ * Return: bytes copied; less than @bytes where memory can't be written to.
+ */
+size_t __cma_read_page(struct page *page, size_t offset, size_t *bytes,
+		       struct iov_iter *iter)
+{
+	struct folio *folio = page_folio(page);
+	size_t copied;
+
+	offset += folio_page_idx(folio, page) << PAGE_SHIFT;
+	copied = cma_copy_present(folio, offset, *bytes, iter);
+	if (copied < *bytes)
+		return cma_copy_bounced(folio, offset, copied, bytes, iter,
+					NULL);
+	folio_put(folio);
+	return copied;
 }
 
 /* Write faults. */
@@ -469,7 +711,7 @@ int __cma_guard_mkwrite(struct vm_fault *vmf, struct folio *folio)
 		return 1;
 	if (!cma_move_folio(folio)) {
 		folio_put(folio);
-		cma_guard_pause();
+		cma_guard_sleep(CMA_GUARD_PAUSE_US);
 	}
 	return -EAGAIN;
 }

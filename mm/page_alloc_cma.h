@@ -44,18 +44,11 @@ struct folio_batch;
 
 /* What follow_page_mask() says of a loan that the caller wants to hold. */
 #define CMA_REFUSED	ERR_PTR(-EUCLEAN)
+/* What the guard says of one that can't be moved: take it. */
+#define CMA_GRANTED	ERR_PTR(-EXFULL)
 
-/**
- * struct cma_read_guard - how a read() gets on
- * @left: bytes of user memory that were left when it was last faulted in
- * @tries: times that has not helped since
- *
- * On the reader's stack.
- */
-struct cma_read_guard {
-	size_t left;
-	unsigned int tries;
-};
+/* Beside the internal FOLL_* of the base kernel: the next page was granted. */
+#define FOLL_GRANTED	BIT(23)
 
 #ifdef CONFIG_CMA_LEND
 
@@ -87,6 +80,7 @@ enum cma_failure {
  * @guard_hits: times somebody wanted to hold a loan
  * @guard_moved: pages moved out for that
  * @guard_copied: pages copied because they could not be moved
+ * @guard_failed: times somebody got a loan to hold, because it could not be moved
  * @moved_in: pages moved into the area to make room outside
  *
  * Written by its CPU only, with this_cpu_*() or preemption off; readers add up
@@ -110,6 +104,7 @@ struct cma_stats {
 	u64 guard_hits;
 	u64 guard_moved;
 	u64 guard_copied;
+	u64 guard_failed;
 	u64 moved_in;
 };
 
@@ -331,15 +326,17 @@ void __init cma_set_boot_lending(void);
 
 /* guard_cma.c */
 bool __cma_is_lent(const struct page *page);
+bool __cma_outside_is_short(void);
 struct page *__cma_guard_gup(struct vm_area_struct *vma, unsigned long addr,
 			     unsigned long nr_pages, unsigned int flags,
 			     int *locked);
-bool __cma_guard_batch(struct folio_batch *fbatch);
-bool __cma_guard_folio(struct folio **folio);
-size_t __cma_copy_to_iter(struct page *page, size_t offset, size_t bytes,
-			  struct iov_iter *iter);
-int __cma_guard_read(struct iov_iter *iter, loff_t bytes,
-		     struct cma_read_guard *guard);
+int __cma_guard_batch(struct address_space *mapping,
+		      struct folio_batch *fbatch);
+int __cma_guard_folio(struct address_space *mapping, struct folio **folio);
+size_t __cma_read_folio(struct folio *folio, size_t offset, size_t *bytes,
+			struct iov_iter *iter, struct folio_batch *fbatch);
+size_t __cma_read_page(struct page *page, size_t offset, size_t *bytes,
+		       struct iov_iter *iter);
 bool cma_take_hold(struct vm_fault *vmf, struct folio **folio);
 int __cma_guard_mkwrite(struct vm_fault *vmf, struct folio *folio);
 void __cma_guard_mkwrite_done(struct vm_fault *vmf);
@@ -555,16 +552,24 @@ static inline unsigned long cma_reclaimable(struct zone *zone,
 }
 
 /* What the current task allocates from here on is not borrowed. */
-static inline unsigned int cma_noborrow_save_if(unsigned int condition)
+static inline unsigned int cma_noborrow_save(void)
 {
-	if (!static_branch_unlikely(&cma_active_key) || !condition)
+	if (!static_branch_unlikely(&cma_active_key))
 		return 0;
 	return memalloc_flags_save(PF_MEMALLOC_NOCMA);
 }
 
-static inline unsigned int cma_noborrow_save(void)
+/*
+ * Hook in faultin_page(): what GUP faults in to hold it is not borrowed, unless
+ * memory outside is short.  The guard has the last word.
+ */
+static inline unsigned int cma_gup_noborrow(unsigned int foll_flags)
 {
-	return cma_noborrow_save_if(1);
+	if (!static_branch_unlikely(&cma_active_key) ||
+	    !(foll_flags & (FOLL_GET | FOLL_PIN)) || foll_flags & FOLL_LENT ||
+	    __cma_outside_is_short())
+		return 0;
+	return memalloc_flags_save(PF_MEMALLOC_NOCMA);
 }
 
 static inline void cma_noborrow_restore(unsigned int saved)
@@ -579,11 +584,15 @@ static __always_inline bool cma_is_lent(const struct page *page)
 	return cma_within_bounds(page) && __cma_is_lent(page);
 }
 
-/* Hooks in follow_page_mask(): a loan that the caller of GUP wants to hold. */
+/*
+ * Hooks in follow_page_mask() and in GUP-fast: a loan that the caller wants to hold
+ * for longer than a moment.
+ */
 static __always_inline bool cma_refuses(const struct page *page,
 					unsigned int foll_flags)
 {
-	return cma_is_lent(page) && foll_flags & (FOLL_GET | FOLL_PIN);
+	return cma_is_lent(page) && foll_flags & (FOLL_GET | FOLL_PIN) &&
+	       !(foll_flags & (FOLL_LENT | FOLL_GRANTED));
 }
 
 /*
@@ -596,8 +605,8 @@ static __always_inline bool cma_gup_found(const struct page *page)
 }
 
 /*
- * Hook in __get_user_pages(), where @page is an error: CMA_REFUSED if it is to be
- * looked up again; else how to go on.  By value: it lives in a register.
+ * Hook in __get_user_pages(), where @page is an error: CMA_REFUSED or CMA_GRANTED if
+ * it is to be looked up again; else how to go on.  By value: it lives in a register.
  */
 static inline struct page *cma_guard_gup(struct page *page,
 					 struct vm_area_struct *vma,
@@ -608,6 +617,12 @@ static inline struct page *cma_guard_gup(struct page *page,
 	if (page != CMA_REFUSED)
 		return page;
 	return __cma_guard_gup(vma, addr, nr_pages, foll_flags, locked);
+}
+
+/* What a grant adds to the FOLL_* of the caller; for one page. */
+static __always_inline unsigned int cma_granted(const struct page *page)
+{
+	return page == CMA_GRANTED ? FOLL_GRANTED : 0;
 }
 
 /* Hooks where folios enter a page cache: a mapping remembers that it had a loan. */
@@ -629,51 +644,54 @@ static inline bool cma_may_receive(struct address_space *mapping,
 	       __cma_may_receive(mapping, newfolio, folio);
 }
 
-/* Hook in filemap_splice_read(): true if the batch has to be looked up again. */
-static inline bool cma_guard_batch(const struct address_space *mapping,
-				   struct folio_batch *fbatch)
+/*
+ * Hook in filemap_splice_read(): an error, or 0 to go on with what is in the batch;
+ * if that is nothing, it has to be looked up again.
+ */
+static inline int cma_guard_batch(struct address_space *mapping,
+				  struct folio_batch *fbatch)
 {
-	if (!static_branch_unlikely(&cma_active_key))
-		return false;
-	return test_bit(AS_CMA_LENT, &mapping->flags) &&
-	       __cma_guard_batch(fbatch);
+	if (!static_branch_unlikely(&cma_active_key) ||
+	    !test_bit(AS_CMA_LENT, &mapping->flags))
+		return 0;
+	return __cma_guard_batch(mapping, fbatch);
 }
 
-/* Hook in shmem_file_splice_read(): the same for one folio. */
-static inline bool cma_guard_folio(struct folio **folio)
+/* Hook in shmem_file_splice_read(): the same for one folio, which becomes NULL. */
+static inline int cma_guard_folio(struct address_space *mapping,
+				  struct folio **folio)
 {
-	return cma_is_lent(&(*folio)->page) && __cma_guard_folio(folio);
+	return cma_is_lent(&(*folio)->page) ?
+	       __cma_guard_folio(mapping, folio) : 0;
 }
 
 /*
- * Hooks where read() copies to user memory: without page faults from loans, and
- * from all folios of a batch in which there may be one.
+ * Hook in filemap_read(): copy to user memory, without page faults from folios of
+ * a batch in which there may be loans.  Where it has to fault, the batch is empty
+ * afterwards, and @bytes is what was tried.
  */
-static inline size_t cma_copy_page_to_iter(struct page *page, size_t offset,
-					   size_t bytes, struct iov_iter *iter)
-{
-	if (cma_is_lent(page) && user_backed_iter(iter))
-		return __cma_copy_to_iter(page, offset, bytes, iter);
-	return copy_page_to_iter(page, offset, bytes, iter);
-}
-
-static inline size_t cma_copy_folio_to_iter(const struct address_space *mapping,
-					    struct folio *folio, size_t offset,
-					    size_t bytes, struct iov_iter *iter)
+static inline size_t cma_read_folio(const struct address_space *mapping,
+				    struct folio *folio, size_t offset,
+				    size_t *bytes, struct iov_iter *iter,
+				    struct folio_batch *fbatch)
 {
 	if (static_branch_unlikely(&cma_active_key) &&
 	    test_bit(AS_CMA_LENT, &mapping->flags) && user_backed_iter(iter))
-		return __cma_copy_to_iter(&folio->page, offset, bytes, iter);
-	return copy_folio_to_iter(folio, offset, bytes, iter);
+		return __cma_read_folio(folio, offset, bytes, iter, fbatch);
+	return copy_folio_to_iter(folio, offset, *bytes, iter);
 }
 
-/* ... and what did not fault in then does so now.  Return: @error, or 0. */
-static inline int cma_guard_read(int error, struct iov_iter *iter, loff_t bytes,
-				 struct cma_read_guard *guard)
+/* Hook in shmem_file_read_iter(): the same, and the reference is given up. */
+static inline size_t cma_read_page(struct page *page, size_t offset,
+				   size_t *bytes, struct iov_iter *iter)
 {
-	if (!static_branch_unlikely(&cma_active_key) || error != -EFAULT)
-		return error;
-	return __cma_guard_read(iter, bytes, guard);
+	size_t copied;
+
+	if (cma_is_lent(page) && user_backed_iter(iter))
+		return __cma_read_page(page, offset, bytes, iter);
+	copied = copy_page_to_iter(page, offset, *bytes, iter);
+	put_page(page);
+	return copied;
 }
 
 /*
@@ -851,12 +869,12 @@ static inline unsigned long cma_reclaimable(struct zone *zone,
 	return reclaimable;
 }
 
-static inline unsigned int cma_noborrow_save_if(unsigned int condition)
+static inline unsigned int cma_noborrow_save(void)
 {
 	return 0;
 }
 
-static inline unsigned int cma_noborrow_save(void)
+static inline unsigned int cma_gup_noborrow(unsigned int foll_flags)
 {
 	return 0;
 }
@@ -889,6 +907,11 @@ static inline struct page *cma_guard_gup(struct page *page,
 	return page;
 }
 
+static inline unsigned int cma_granted(const struct page *page)
+{
+	return 0;
+}
+
 static inline void cma_note_lent(struct address_space *mapping,
 				 const struct folio *folio)
 {
@@ -901,34 +924,33 @@ static inline bool cma_may_receive(struct address_space *mapping,
 	return true;
 }
 
-static inline bool cma_guard_batch(const struct address_space *mapping,
-				   struct folio_batch *fbatch)
+static inline int cma_guard_batch(struct address_space *mapping,
+				  struct folio_batch *fbatch)
 {
-	return false;
+	return 0;
 }
 
-static inline bool cma_guard_folio(struct folio **folio)
+static inline int cma_guard_folio(struct address_space *mapping,
+				  struct folio **folio)
 {
-	return false;
+	return 0;
 }
 
-static inline size_t cma_copy_page_to_iter(struct page *page, size_t offset,
-					   size_t bytes, struct iov_iter *iter)
+static inline size_t cma_read_folio(const struct address_space *mapping,
+				    struct folio *folio, size_t offset,
+				    size_t *bytes, struct iov_iter *iter,
+				    struct folio_batch *fbatch)
 {
-	return copy_page_to_iter(page, offset, bytes, iter);
+	return copy_folio_to_iter(folio, offset, *bytes, iter);
 }
 
-static inline size_t cma_copy_folio_to_iter(const struct address_space *mapping,
-					    struct folio *folio, size_t offset,
-					    size_t bytes, struct iov_iter *iter)
+static inline size_t cma_read_page(struct page *page, size_t offset,
+				   size_t *bytes, struct iov_iter *iter)
 {
-	return copy_folio_to_iter(folio, offset, bytes, iter);
-}
+	size_t copied = copy_page_to_iter(page, offset, *bytes, iter);
 
-static inline int cma_guard_read(int error, struct iov_iter *iter, loff_t bytes,
-				 struct cma_read_guard *guard)
-{
-	return error;
+	put_page(page);
+	return copied;
 }
 
 static inline void cma_pay_first(const struct kiocb *iocb,

@@ -50,6 +50,7 @@ static void cma_sum_stats(const struct cma *cma, struct cma_stats *sum)
 		sum->guard_hits += stats->guard_hits;
 		sum->guard_moved += stats->guard_moved;
 		sum->guard_copied += stats->guard_copied;
+		sum->guard_failed += stats->guard_failed;
 		sum->moved_in += stats->moved_in;
 		for (i = 0; i < CMA_FAIL_REASONS; i++)
 			sum->fail[i] += stats->fail[i];
@@ -85,6 +86,7 @@ CMA_STAT_RO(rescans, rescans);
 CMA_STAT_RO(guard_hits, guard_hits);
 CMA_STAT_RO(guard_pages_moved, guard_moved);
 CMA_STAT_RO(guard_pages_copied, guard_copied);
+CMA_STAT_RO(guard_failed, guard_failed);
 CMA_STAT_RO(pages_moved_in, moved_in);
 
 static const char * const cma_fail_names[] = {
@@ -242,6 +244,7 @@ static struct attribute *cma_attrs[] = {
 	&guard_hits_attr.attr,
 	&guard_pages_moved_attr.attr,
 	&guard_pages_copied_attr.attr,
+	&guard_failed_attr.attr,
 	&pages_moved_in_attr.attr,
 	&deadline_ms_attr.attr,
 	&oom_attr.attr,
