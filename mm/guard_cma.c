@@ -11,8 +11,8 @@
  * same page do not stand in each other's way.
  *
  * Nobody pays for that with more than a moment.  A target is memory that is free;
- * where there is none, reclaim is asked once, with nothing held, and the OOM killer
- * never.  What can't be moved at once is waited for, killably, only where mmap_lock
+ * where there is none, reclaim is asked a few times, with nothing held, and the OOM
+ * killer never.  What can't be moved at once is waited for, killably, only where mmap_lock
  * can be given up, and not for long.  After that the caller gets a copy, or the
  * loan, and a counter says so: recall could not have moved it either.
  *
@@ -246,9 +246,9 @@ static bool cma_wait_and_move(struct page *page)
 {
 	unsigned int us;
 
-	for (us = CMA_GUARD_PAUSE_US;
-	     cma_has_target(page_to_nid(page), CMA_PAY_GFP); us *= 2) {
-		if (cma_move_frame(page))
+	for (us = CMA_GUARD_PAUSE_US; ; us *= 2) {
+		if (cma_has_target(page_to_nid(page), CMA_PAY_GFP) &&
+		    cma_move_frame(page))
 			return true;
 		/* A batch may have the reference that keeps it here. */
 		if (us == CMA_GUARD_PAUSE_US)
@@ -259,7 +259,6 @@ static bool cma_wait_and_move(struct page *page)
 			return false;
 		cma_guard_sleep(us);
 	}
-	return false;
 }
 
 /* A task that wants to hold much that can't be moved does not wait for each page. */
