@@ -17,11 +17,12 @@
  * loan, and a counter says so: recall could not have moved it either.
  *
  * This file owns the decision what is a loan, and what the hooks in gup.c,
- * filemap.c, shmem.c and memory.c call.  It has no state but counters, and what each
- * task remembers of its last wait.
+ * filemap.c, shmem.c and memory.c call.  It has no state but counters, and what tasks
+ * remember of their last waits.
  */
 #include <linux/cma_lend.h>
 #include <linux/gfp.h>
+#include <linux/hash.h>
 #include <linux/highmem.h>
 #include <linux/hrtimer.h>
 #include <linux/jiffies.h>
@@ -50,6 +51,8 @@
 #define CMA_GUARD_LAST_US	128000U
 /* So many times as long as it waited in vain, a task does not wait again. */
 #define CMA_GUARD_REST		4
+/* Tasks whose last waits are remembered. */
+#define CMA_WAIT_BITS		8
 /* For how long to wait for a flush of all LRU batches, in jiffies. */
 #define CMA_GUARD_DRAIN		(HZ / 20)
 /* What a copy for a pipe may cost: its size is the pipe's owner's to account for. */
@@ -261,15 +264,47 @@ static bool cma_wait_and_move(struct page *page)
 	}
 }
 
-/* A task that wants to hold much that can't be moved does not wait for each page. */
+/**
+ * struct cma_wait - what a task remembers of its last wait
+ * @task: who waited
+ * @pfn: for which page
+ * @rest: in jiffies: it was in vain, and nobody here waits again until then
+ *
+ * Several tasks may share one, and nothing is locked: at worst somebody waits once
+ * more, or once less.
+ */
+struct cma_wait {
+	const struct task_struct *task;
+	unsigned long pfn;
+	unsigned long rest;
+};
+
+static struct cma_wait cma_waits[1 << CMA_WAIT_BITS];
+
+static struct cma_wait *cma_my_wait(void)
+{
+	return &cma_waits[hash_ptr(current, CMA_WAIT_BITS)];
+}
+
+/* Who wants to hold much that can't be moved does not wait for each page. */
 static void cma_wait_for(struct page *page)
 {
+	struct cma_wait *wait = cma_my_wait();
 	unsigned long start = jiffies;
 
-	current->cma_waited = page_to_pfn(page);
+	WRITE_ONCE(wait->task, current);
+	WRITE_ONCE(wait->pfn, page_to_pfn(page));
 	if (!cma_wait_and_move(page))
-		current->cma_rest = jiffies + 1 +
-				    CMA_GUARD_REST * (jiffies - start);
+		WRITE_ONCE(wait->rest, jiffies + 1 +
+			   CMA_GUARD_REST * (jiffies - start));
+}
+
+static bool cma_has_waited(const struct page *page)
+{
+	const struct cma_wait *wait = cma_my_wait();
+
+	return READ_ONCE(wait->task) == current &&
+	       READ_ONCE(wait->pfn) == page_to_pfn(page);
 }
 
 /*
@@ -281,9 +316,9 @@ static bool cma_may_wait(const struct page *page, unsigned int foll_flags)
 	if (!(foll_flags & FOLL_UNLOCKABLE) ||
 	    foll_flags & (FOLL_NOWAIT | FOLL_NOFAULT))
 		return false;
-	if (foll_flags & FOLL_TRIED && current->cma_waited == page_to_pfn(page))
+	if (foll_flags & FOLL_TRIED && cma_has_waited(page))
 		return false;
-	return time_after_eq(jiffies, current->cma_rest);
+	return time_after_eq(jiffies, READ_ONCE(cma_my_wait()->rest));
 }
 
 /*
@@ -292,7 +327,6 @@ static bool cma_may_wait(const struct page *page, unsigned int foll_flags)
  */
 static struct page *cma_grant(const struct page *page, unsigned int foll_flags)
 {
-	current->cma_waited = 0;
 	cma_count_guard(page, 0, 0);
 	if (!(foll_flags & FOLL_LONGTERM))
 		this_cpu_inc(cma_find_area(page_to_pfn(page))->stats->guard_failed);

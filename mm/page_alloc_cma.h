@@ -13,6 +13,7 @@
 #define _MM_PAGE_ALLOC_CMA_H
 
 #include <linux/cma.h>
+#include <linux/cma_lend.h>
 #include <linux/debugfs.h>
 #include <linux/jump_label.h>
 #include <linux/kobject.h>

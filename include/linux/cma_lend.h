@@ -7,6 +7,7 @@
 #ifndef _LINUX_CMA_LEND_H
 #define _LINUX_CMA_LEND_H
 
+#include <linux/bits.h>
 #include <linux/fs.h>
 #include <linux/init.h>
 #include <linux/mmzone.h>
@@ -14,6 +15,12 @@
 
 struct cma;
 struct seq_file;
+
+/*
+ * Beside the FOLL_* of the base kernel: for callers of GUP that put the page at once,
+ * and sleep on nothing of user space's meanwhile.  A page that is lent will do.
+ */
+#define FOLL_LENT	BIT(13)
 
 #ifdef CONFIG_CMA_LEND
 void __init cma_check_boot_option(const char *option);
