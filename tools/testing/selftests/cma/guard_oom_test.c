@@ -26,7 +26,7 @@
 #include "cma_load.h"
 #include "cma_util.h"
 
-#define LIMIT_MS	240000
+#define LIMIT_MS	60000
 #define LENT		50.0	/* percent of the area */
 #define SPARE		(12 * BLOCK_CHUNK)
 #define ROUNDS		2
@@ -146,12 +146,12 @@ static int direct_reads(void)
 	cma_empty_memory();
 	cma_expect(!cma_block_start(&block, &direct_kind, BLOCK_CHUNK, false),
 		   "does not start");
-	cma_expect(cma_wait(is_full, NULL, LIMIT_MS) && cma_block_alive(&block),
+	cma_expect(cma_wait(is_full, NULL, cma_slow(LIMIT_MS)) && cma_block_alive(&block),
 		   "no memory");
 	lent = cma_lent_percent(AREA_TEST);
 	ms = cma_now_ns();
 	block.state->count = 2;
-	ok = cma_block_ready(&block, LIMIT_MS);
+	ok = cma_block_ready(&block, cma_slow(LIMIT_MS));
 	ms = (cma_now_ns() - ms) / 1000000;
 	kills = cma_vmstat("oom_kill") - kills;
 	ksft_print_msg("row guard-direct mib=%llu lent=%.0f ok=%d kills=%llu ms=%llu moved=%llu failed=%llu\n",
@@ -262,7 +262,7 @@ static void start_remote(void)
 	cma_expect(remote != MAP_FAILED, "mmap");
 	cma_expect(!cma_block_start(&block, &remote_kind, REMOTE_BYTES, false),
 		   "does not start");
-	cma_expect(cma_wait(is_full, NULL, LIMIT_MS) && cma_block_alive(&block),
+	cma_expect(cma_wait(is_full, NULL, cma_slow(LIMIT_MS)) && cma_block_alive(&block),
 		   "no memory");
 }
 
@@ -299,11 +299,11 @@ static int remote_reads(void)
 		cma_expect(read_all_of(remote), "can't be read");
 	hits = guard_counter("guard_hits") - hits;
 	block.state->count = 2;
-	cma_expect(cma_block_ready(&block, LIMIT_MS), "not ready");
+	cma_expect(cma_block_ready(&block, cma_slow(LIMIT_MS)), "not ready");
 	served = serve_some();
 	cma_sleep_ms(STALL_MS);
 	stalled = remote->longest_us / 1000;
-	alive = cma_block_holds(&block, LIMIT_MS);
+	alive = cma_block_holds(&block, cma_slow(LIMIT_MS));
 	ksft_print_msg("row guard-remote lent=%.0f hits=%llu served=%u/%u longest_ms=%llu alive=%d\n",
 		       cma_lent_percent(AREA_TEST), hits, served, REQUESTS,
 		       stalled, alive);

@@ -24,7 +24,7 @@
 #define DEATH_LIMIT_MS	30000
 #define DEADLINE_MS	"5000"
 /* Ten times that in debug kernels. */
-#define SOON_MS		"200"
+#define SOON_MS		"100"
 #define SOON_LIMIT_MS	4000
 #define LATE_BYTES	(96UL << 20)
 #define HOG_SPARES	(12UL << 20)
