@@ -553,11 +553,16 @@ static inline unsigned long cma_reclaimable(struct zone *zone,
 }
 
 /* What the current task allocates from here on is not borrowed. */
-static inline unsigned int cma_noborrow_save(void)
+static inline unsigned int cma_noborrow_save_if(unsigned int condition)
 {
-	if (!static_branch_unlikely(&cma_active_key))
+	if (!static_branch_unlikely(&cma_active_key) || !condition)
 		return 0;
 	return memalloc_flags_save(PF_MEMALLOC_NOCMA);
+}
+
+static inline unsigned int cma_noborrow_save(void)
+{
+	return cma_noborrow_save_if(1);
 }
 
 /*
@@ -566,11 +571,11 @@ static inline unsigned int cma_noborrow_save(void)
  */
 static inline unsigned int cma_gup_noborrow(unsigned int foll_flags)
 {
-	if (!static_branch_unlikely(&cma_active_key) ||
-	    !(foll_flags & (FOLL_GET | FOLL_PIN)) || foll_flags & FOLL_LENT ||
-	    __cma_outside_is_short())
+	if (!static_branch_unlikely(&cma_active_key))
 		return 0;
-	return memalloc_flags_save(PF_MEMALLOC_NOCMA);
+	return cma_noborrow_save_if(foll_flags & (FOLL_GET | FOLL_PIN) &&
+				    !(foll_flags & FOLL_LENT) &&
+				    !__cma_outside_is_short());
 }
 
 static inline void cma_noborrow_restore(unsigned int saved)
@@ -868,6 +873,11 @@ static inline unsigned long cma_reclaimable(struct zone *zone,
 					    unsigned long reclaimable)
 {
 	return reclaimable;
+}
+
+static inline unsigned int cma_noborrow_save_if(unsigned int condition)
+{
+	return 0;
 }
 
 static inline unsigned int cma_noborrow_save(void)
