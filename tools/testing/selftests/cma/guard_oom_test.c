@@ -149,6 +149,8 @@ static int direct_reads(void)
 	cma_expect(cma_wait(is_full, NULL, cma_slow(LIMIT_MS)) && cma_block_alive(&block),
 		   "no memory");
 	lent = cma_lent_percent(AREA_TEST);
+	ksft_print_msg("%llu MiB touched, %.0f %% of the area lent\n",
+		       block.state->held >> 20, lent);
 	ms = cma_now_ns();
 	block.state->count = 2;
 	ok = cma_block_ready(&block, cma_slow(LIMIT_MS));
