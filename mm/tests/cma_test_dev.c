@@ -12,19 +12,24 @@
 
 #define pr_fmt(fmt) "cma_test: " fmt
 
+#include <linux/bitmap.h>
 #include <linux/cma.h>
 #include <linux/debugfs.h>
-#include <linux/delay.h>
+#include <linux/file.h>
 #include <linux/fs.h>
 #include <linux/highmem.h>
 #include <linux/ktime.h>
 #include <linux/maple_tree.h>
 #include <linux/mm.h>
 #include <linux/module.h>
+#include <linux/pagemap.h>
+#include <linux/rcupdate.h>
 #include <linux/sched/mm.h>
 #include <linux/slab.h>
 #include <linux/string.h>
+#include <linux/swap.h>
 #include <linux/uaccess.h>
+#include <linux/writeback.h>
 #include <linux/xarray.h>
 
 #include "cma_test_dev.h"
@@ -44,14 +49,30 @@ struct cma_test_block {
 };
 
 /**
+ * struct cma_test_held - one loan that a file holds
+ * @folio: the loan
+ * @mode: CMA_TEST_BY_*
+ * @ref: with a reference of its own
+ * @owner: open files of the process that asked for it
+ */
+struct cma_test_held {
+	struct folio *folio;
+	u32 mode;
+	bool ref;
+	fl_owner_t owner;
+};
+
+/**
  * struct cma_test_file - one open file
- * @lock: keeps a block found in @blocks
+ * @lock: keeps what is found in @blocks and @holds
  * @blocks: handle to struct cma_test_block
+ * @holds: handle to struct cma_test_held
  */
 struct cma_test_file {
 	/* Not held by requests: running in parallel is what they test. */
 	struct mutex lock;
 	struct xarray blocks;
+	struct xarray holds;
 };
 
 /* Every block handed out and not yet given back, by page frame. */
@@ -124,15 +145,14 @@ static int cma_test_record(struct cma_test_block *block)
 }
 
 /*
- * A stale lookup in the page cache may take a reference for an instant before
- * it sees that the page is another one now. Only a lasting one is a fault.
+ * A stale lookup in the page cache, or in page tables, may take a reference for
+ * an instant before it sees that the page is another one now. It does so under
+ * RCU, or with interrupts off: what is still there after that is a fault.
  */
 static bool cma_test_sole_owner(struct page *page)
 {
-	int tries;
-
-	for (tries = 0; page_ref_count(page) > 1 && tries < 100; tries++)
-		usleep_range(100, 1000);
+	if (page_ref_count(page) > 1)
+		synchronize_rcu();
 	return page_ref_count(page) == 1;
 }
 
@@ -475,6 +495,377 @@ static int cma_test_ioctl_share(struct cma_test_file *file, void *arg)
 	return 0;
 }
 
+/* Loans: kept from coming back, and looked at. */
+
+/* The folio of a page, with a reference, or NULL while it is free or in transit. */
+static struct folio *cma_test_get(struct page *page)
+{
+	struct folio *folio = page_folio(page);
+
+	if (!folio_try_get(folio))
+		return NULL;
+	/* The page may have been split, or freed and allocated, meanwhile. */
+	if (page_folio(page) == folio)
+		return folio;
+	folio_put(folio);
+	return NULL;
+}
+
+/* One of CMA_TEST_ANON and so on, or 0 where nobody who borrows has it. */
+static u32 cma_test_kind(const struct folio *folio)
+{
+	unsigned long mapping = (unsigned long)READ_ONCE(folio->mapping);
+
+	if (page_has_type(&folio->page))
+		return 0;
+	if ((mapping & PAGE_MAPPING_FLAGS) == PAGE_MAPPING_MOVABLE)
+		return 0;
+	if (mapping & PAGE_MAPPING_ANON)
+		return CMA_TEST_ANON;
+	if (folio_test_swapcache(folio))
+		return CMA_TEST_SHMEM;
+	if (!mapping)
+		return 0;
+	return folio_test_swapbacked(folio) ? CMA_TEST_SHMEM : CMA_TEST_FILE;
+}
+
+static bool cma_test_wanted(const struct folio *folio, u32 kinds,
+			    const struct address_space *mapping)
+{
+	return !folio_test_large(folio) && folio_test_lru(folio) &&
+	       cma_test_kind(folio) & kinds &&
+	       (!mapping || READ_ONCE(folio->mapping) == mapping);
+}
+
+/* Clean, and all that writeback counts it for is there. */
+static bool cma_test_start_writeback(struct folio *folio)
+{
+	struct address_space *mapping = folio_mapping(folio);
+
+	if (!mapping || folio_test_anon(folio) || folio_test_swapcache(folio) ||
+	    folio_test_dirty(folio) || folio_test_writeback(folio))
+		return false;
+	/* A file that was never written has none. */
+	inode_attach_wb(mapping->host, folio);
+	folio_start_writeback(folio);
+	return true;
+}
+
+/*
+ * Hold a folio of which the caller has a reference. What is locked or written
+ * stays in the page cache without one, and that is how the kernel keeps it.
+ */
+static bool cma_test_grip(struct cma_test_held *held, u32 kinds,
+			  const struct address_space *mapping)
+{
+	struct folio *folio = held->folio;
+	bool ok = true;
+
+	if (held->mode != CMA_TEST_BY_REF && !folio_trylock(folio))
+		return false;
+	if (!cma_test_wanted(folio, kinds, mapping))
+		ok = false;
+	else if (held->mode == CMA_TEST_BY_WRITEBACK)
+		ok = cma_test_start_writeback(folio);
+	held->ref = held->mode == CMA_TEST_BY_REF || folio_test_anon(folio) ||
+		    folio_test_swapcache(folio);
+	if (held->mode == CMA_TEST_BY_WRITEBACK || (held->mode && !ok))
+		folio_unlock(folio);
+	return ok;
+}
+
+static bool cma_test_hold_page(struct cma_test_held *held, unsigned long pfn,
+			       u32 kinds, const struct address_space *mapping)
+{
+	struct folio *folio;
+	bool ok = false;
+
+	/* What is none of these is not even referred to. */
+	folio = cma_test_get(pfn_to_page(pfn));
+	if (!folio)
+		return false;
+	if (cma_test_wanted(folio, kinds, mapping)) {
+		held->folio = folio;
+		ok = cma_test_grip(held, kinds, mapping);
+	}
+	if (!ok || !held->ref)
+		folio_put(folio);
+	return ok;
+}
+
+static void cma_test_let_go(struct cma_test_held *held)
+{
+	if (held->mode == CMA_TEST_BY_LOCK)
+		folio_unlock(held->folio);
+	else if (held->mode == CMA_TEST_BY_WRITEBACK)
+		folio_end_writeback(held->folio);
+	if (held->ref)
+		folio_put(held->folio);
+	kfree(held);
+}
+
+/* The first page at or behind req->pfn that can be held. */
+static int cma_test_find_hold(struct cma *cma, struct cma_test_hold *req,
+			      struct cma_test_held *held,
+			      const struct address_space *mapping)
+{
+	unsigned long base = cma_test_base(cma), end = base + cma_test_count(cma);
+	unsigned long pfn = max_t(u64, req->pfn, base);
+
+	for (; pfn < end; pfn++) {
+		if (cma_test_hold_page(held, pfn, req->kinds, mapping)) {
+			req->pfn = pfn;
+			return 0;
+		}
+		if (!(pfn % 1024))
+			cond_resched();
+	}
+	return -ENOENT;
+}
+
+static int cma_test_hold_in(struct cma_test_file *file, struct cma *cma,
+			    struct cma_test_hold *req,
+			    const struct address_space *mapping)
+{
+	struct cma_test_held *held = kzalloc(sizeof(*held), GFP_KERNEL);
+	int err;
+
+	if (!held)
+		return -ENOMEM;
+	held->mode = req->mode;
+	held->owner = current->files;
+	/* What is in a CPU's batch is not on the LRU. */
+	lru_add_drain_all();
+	err = cma_test_find_hold(cma, req, held, mapping);
+	if (err) {
+		kfree(held);
+		return err;
+	}
+	err = xa_alloc(&file->holds, &req->handle, held, xa_limit_31b,
+		       GFP_KERNEL);
+	if (err)
+		cma_test_let_go(held);
+	return err;
+}
+
+static int cma_test_ioctl_hold(struct cma_test_file *file, void *arg)
+{
+	struct cma_test_hold *req = arg;
+	struct file *of = NULL;
+	struct cma *cma;
+	int err;
+
+	if (!req->kinds || req->kinds & ~CMA_TEST_ANY ||
+	    req->mode > CMA_TEST_BY_WRITEBACK)
+		return -EINVAL;
+	err = cma_test_real_area(req->area, &cma);
+	if (err)
+		return err;
+	if (req->fd >= 0) {
+		of = fget(req->fd);
+		if (!of)
+			return -EBADF;
+	}
+	err = cma_test_hold_in(file, cma, req, of ? of->f_mapping : NULL);
+	if (of)
+		fput(of);
+	return err;
+}
+
+static int cma_test_ioctl_unhold(struct cma_test_file *file, void *arg)
+{
+	struct cma_test_unhold *req = arg;
+	struct cma_test_held *held;
+
+	mutex_lock(&file->lock);
+	held = xa_erase(&file->holds, req->handle);
+	mutex_unlock(&file->lock);
+	if (!held)
+		return -ENOENT;
+	cma_test_let_go(held);
+	return 0;
+}
+
+/**
+ * struct cma_test_look - what a page is at one moment
+ * @kind: CMA_TEST_ANON and so on, 0 for none of them
+ * @pages: pages of its folio from this one on; 0 if it is free
+ * @refs: references to its folio
+ * @expected: those that migration accounts for
+ * @owner: type of its file system, if it has one
+ */
+struct cma_test_look {
+	u32 kind;
+	unsigned long pages;
+	int refs;
+	int expected;
+	char owner[CMA_TEST_OWNER_LEN];
+};
+
+/* As migration counts them; whoever has taken it off the LRU has one, too. */
+static int cma_test_expected_refs(const struct folio *folio)
+{
+	int refs = folio_mapcount(folio) + !folio_test_lru(folio);
+	long pages = folio_nr_pages(folio);
+
+	if (folio_test_swapcache(folio))
+		refs += pages;
+	if (folio_test_anon(folio))
+		return refs;
+	if (READ_ONCE(folio->mapping))
+		refs += pages;
+	return refs + folio_test_private(folio);
+}
+
+static void cma_test_look_at(struct cma_test_look *look, struct folio *folio)
+{
+	struct address_space *mapping;
+
+	look->kind = cma_test_kind(folio);
+	if (!look->kind)
+		return;
+	look->refs = folio_ref_count(folio) - 1;
+	look->expected = cma_test_expected_refs(folio);
+	mapping = READ_ONCE(folio->mapping);
+	if (look->kind != CMA_TEST_ANON && mapping && mapping->host)
+		strscpy(look->owner, mapping->host->i_sb->s_type->name);
+}
+
+/*
+ * Under RCU, for the sake of others who wait until such references are gone, and
+ * because it keeps the inode of a mapping that is still the folio's.
+ */
+static void cma_test_look_up(struct cma_test_look *look, unsigned long pfn)
+{
+	struct folio *folio;
+
+	*look = (struct cma_test_look) { };
+	rcu_read_lock();
+	folio = cma_test_get(pfn_to_page(pfn));
+	if (folio) {
+		look->pages = folio_pfn(folio) + folio_nr_pages(folio) - pfn;
+		cma_test_look_at(look, folio);
+		folio_put(folio);
+	}
+	rcu_read_unlock();
+}
+
+static void cma_test_count_owner(struct cma_test_walk *req,
+				 const struct cma_test_look *look, u64 pages)
+{
+	u32 i, known = min_t(u32, req->nr_owners, CMA_TEST_MAX_OWNERS);
+
+	for (i = 0; i < known; i++) {
+		if (!strcmp(req->owners[i].name, look->owner)) {
+			req->owners[i].pages += pages;
+			return;
+		}
+	}
+	req->nr_owners++;
+	if (i == CMA_TEST_MAX_OWNERS)
+		return;
+	strscpy(req->owners[i].name, look->owner);
+	req->owners[i].pages = pages;
+}
+
+/* Count a page in use; return whether it is conspicuous. */
+static bool cma_test_count_look(struct cma_test_walk *req,
+				const struct cma_test_look *look, u64 pages)
+{
+	switch (look->kind) {
+	case CMA_TEST_ANON:
+		req->anon += pages;
+		break;
+	case CMA_TEST_SHMEM:
+		req->shmem += pages;
+		break;
+	case CMA_TEST_FILE:
+		req->file += pages;
+		break;
+	default:
+		req->other += pages;
+		return true;
+	}
+	if (look->owner[0])
+		cma_test_count_owner(req, look, pages);
+	if (look->refs <= look->expected)
+		return false;
+	req->excess++;
+	return true;
+}
+
+static void cma_test_first_look(struct cma *cma, struct cma_test_walk *req,
+				unsigned long *conspicuous)
+{
+	unsigned long pages, i, count = cma_test_count(cma);
+	struct cma_test_look look;
+
+	for (i = 0; i < count; i += pages) {
+		unsigned long pfn = cma_test_base(cma) + i;
+
+		pages = 1;
+		if (mtree_load(&cma_test_blocks, pfn)) {
+			req->device++;
+			continue;
+		}
+		cma_test_look_up(&look, pfn);
+		if (!look.pages) {
+			req->free++;
+			continue;
+		}
+		pages = min(look.pages, count - i);
+		if (cma_test_count_look(req, &look, pages))
+			set_bit(i, conspicuous);
+		cond_resched();
+	}
+}
+
+static void cma_test_second_look(struct cma *cma, struct cma_test_walk *req,
+				 const unsigned long *conspicuous)
+{
+	unsigned long i;
+
+	for_each_set_bit(i, conspicuous, cma_test_count(cma)) {
+		unsigned long pfn = cma_test_base(cma) + i;
+		struct cma_test_look look;
+
+		cma_test_look_up(&look, pfn);
+		if (!look.pages || mtree_load(&cma_test_blocks, pfn))
+			continue;
+		if (!look.kind) {
+			if (!req->other_lasting++)
+				req->other_pfn = pfn;
+		} else if (look.refs > look.expected && !req->excess_lasting++) {
+			req->excess_pfn = pfn;
+			req->refs = look.refs;
+			req->expected = look.expected;
+		}
+	}
+}
+
+static int cma_test_ioctl_walk(struct cma_test_file *file, void *arg)
+{
+	struct cma_test_walk *req = arg;
+	unsigned long *conspicuous;
+	struct cma *cma;
+	int err;
+
+	err = cma_test_real_area(req->area, &cma);
+	if (err)
+		return err;
+	conspicuous = kvcalloc(BITS_TO_LONGS(cma_test_count(cma)),
+			       sizeof(*conspicuous), GFP_KERNEL);
+	if (!conspicuous)
+		return -ENOMEM;
+	memset(&req->device, 0, sizeof(*req) - sizeof(req->area));
+	cma_test_first_look(cma, req, conspicuous);
+	lru_add_drain_all();
+	synchronize_rcu();
+	cma_test_second_look(cma, req, conspicuous);
+	kvfree(conspicuous);
+	return 0;
+}
+
 /* Patterns. */
 
 static u64 cma_test_word(u64 seed, unsigned long offset)
@@ -645,6 +1036,9 @@ static const struct {
 	{ CMA_TEST_FOREIGN, cma_test_ioctl_foreign },
 	{ CMA_TEST_LARGEST, cma_test_ioctl_largest },
 	{ CMA_TEST_SHARE, cma_test_ioctl_share },
+	{ CMA_TEST_HOLD, cma_test_ioctl_hold },
+	{ CMA_TEST_UNHOLD, cma_test_ioctl_unhold },
+	{ CMA_TEST_WALK, cma_test_ioctl_walk },
 };
 
 static long cma_test_dispatch(struct cma_test_file *file, unsigned int i,
@@ -683,7 +1077,34 @@ static int cma_test_open(struct inode *inode, struct file *opened)
 		return -ENOMEM;
 	mutex_init(&file->lock);
 	xa_init_flags(&file->blocks, XA_FLAGS_ALLOC1);
+	xa_init_flags(&file->holds, XA_FLAGS_ALLOC1);
 	opened->private_data = file;
+	return 0;
+}
+
+/* Let go of what was held for @owner, or of all where that is NULL. */
+static void cma_test_let_go_of(struct cma_test_file *file, fl_owner_t owner)
+{
+	struct cma_test_held *held;
+	unsigned long handle;
+
+	mutex_lock(&file->lock);
+	xa_for_each(&file->holds, handle, held) {
+		if (owner && held->owner != owner)
+			continue;
+		xa_erase(&file->holds, handle);
+		cma_test_let_go(held);
+	}
+	mutex_unlock(&file->lock);
+}
+
+/*
+ * When a process ends, its files are closed last first: that of a page which is
+ * held would wait for it here for ever. This is called for all files before.
+ */
+static int cma_test_flush(struct file *opened, fl_owner_t owner)
+{
+	cma_test_let_go_of(opened->private_data, owner);
 	return 0;
 }
 
@@ -694,6 +1115,8 @@ static int cma_test_close(struct inode *inode, struct file *opened)
 	unsigned long handle;
 	u64 ns;
 
+	cma_test_let_go_of(file, NULL);
+	xa_destroy(&file->holds);
 	xa_for_each(&file->blocks, handle, block)
 		cma_test_drop(block, &ns);
 	xa_destroy(&file->blocks);
@@ -704,6 +1127,7 @@ static int cma_test_close(struct inode *inode, struct file *opened)
 static const struct file_operations cma_test_fops = {
 	.owner = THIS_MODULE,
 	.open = cma_test_open,
+	.flush = cma_test_flush,
 	.release = cma_test_close,
 	.unlocked_ioctl = cma_test_ioctl,
 };

@@ -171,6 +171,104 @@ struct cma_test_share {
 	__u64 other;
 };
 
+/* Kinds of loans. */
+#define CMA_TEST_ANON		0x1
+#define CMA_TEST_SHMEM		0x2	/* tmpfs and the like */
+#define CMA_TEST_FILE		0x4	/* page cache */
+#define CMA_TEST_ANY		0x7
+
+/* How a loan is held. */
+#define CMA_TEST_BY_REF		0	/* a reference that nobody knows of */
+#define CMA_TEST_BY_LOCK	1	/* the folio's lock */
+#define CMA_TEST_BY_WRITEBACK	2	/* as if it were written: page cache only */
+
+/**
+ * struct cma_test_hold - keep one loan from coming back
+ * @area: name of the area
+ * @pfn: look from here on; out: the page that is held
+ * @kinds: CMA_TEST_ANON and so on: loans that will do
+ * @mode: CMA_TEST_BY_*
+ * @fd: a file whose page it has to be, -1 for any
+ * @handle: out: names the hold in CMA_TEST_UNHOLD on the same open file
+ *
+ * Small folios only. It lasts until it is told, or until the process that asked
+ * for it closes the file.
+ */
+struct cma_test_hold {
+	char area[CMA_TEST_NAME_LEN];
+	__u64 pfn;
+	__u32 kinds;
+	__u32 mode;
+	__s32 fd;
+	__u32 handle;
+};
+
+/**
+ * struct cma_test_unhold - let go
+ * @handle: from struct cma_test_hold
+ * @pad: zero
+ */
+struct cma_test_unhold {
+	__u32 handle;
+	__u32 pad;
+};
+
+#define CMA_TEST_OWNER_LEN	16
+#define CMA_TEST_MAX_OWNERS	16
+
+/**
+ * struct cma_test_owner - a file system that borrows
+ * @name: name of its type
+ * @pages: how much
+ */
+struct cma_test_owner {
+	char name[CMA_TEST_OWNER_LEN];
+	__u64 pages;
+};
+
+/**
+ * struct cma_test_walk - whose the loans of an area are, and who refers to them
+ * @area: name of the area
+ * @device: out: pages of blocks handed out by this device
+ * @free: out: free, or on their way
+ * @anon: out: lent to anonymous memory
+ * @shmem: out: lent to tmpfs and the like
+ * @file: out: lent to page cache
+ * @other: out: none of the above
+ * @excess: out: loans with references that migration does not account for
+ * @other_lasting: out: of @other, those that still were it at a second look
+ * @excess_lasting: out: the same of @excess
+ * @other_pfn: out: the first of @other_lasting, 0 if there is none
+ * @excess_pfn: out: the first of @excess_lasting, 0 if there is none
+ * @refs: out: references to @excess_pfn at the second look
+ * @expected: out: those of them that are accounted for
+ * @nr_owners: out: file systems met, also those that did not fit in @owners
+ * @pad: zero
+ * @owners: out: of @shmem and @file
+ *
+ * Who looks a page up may refer to it for an instant. So there is a second look at
+ * what was conspicuous, once LRU batches are flushed and RCU readers are done.
+ */
+struct cma_test_walk {
+	char area[CMA_TEST_NAME_LEN];
+	__u64 device;
+	__u64 free;
+	__u64 anon;
+	__u64 shmem;
+	__u64 file;
+	__u64 other;
+	__u64 excess;
+	__u64 other_lasting;
+	__u64 excess_lasting;
+	__u64 other_pfn;
+	__u64 excess_pfn;
+	__s32 refs;
+	__s32 expected;
+	__u32 nr_owners;
+	__u32 pad;
+	struct cma_test_owner owners[CMA_TEST_MAX_OWNERS];
+};
+
 #define CMA_TEST_ALLOC		_IOWR('C', 1, struct cma_test_alloc)
 #define CMA_TEST_RELEASE	_IOWR('C', 2, struct cma_test_release)
 #define CMA_TEST_RELEASE_RAW	_IOWR('C', 3, struct cma_test_range)
@@ -182,5 +280,8 @@ struct cma_test_share {
 #define CMA_TEST_FOREIGN	_IOWR('C', 9, struct cma_test_foreign)
 #define CMA_TEST_LARGEST	_IOWR('C', 10, struct cma_test_largest)
 #define CMA_TEST_SHARE		_IOWR('C', 11, struct cma_test_share)
+#define CMA_TEST_HOLD		_IOWR('C', 12, struct cma_test_hold)
+#define CMA_TEST_UNHOLD		_IOWR('C', 13, struct cma_test_unhold)
+#define CMA_TEST_WALK		_IOWR('C', 14, struct cma_test_walk)
 
 #endif /* _MM_TESTS_CMA_TEST_DEV_H */
