@@ -1,0 +1,993 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * One loan that can't come back, held by the test device: what a request does
+ * then, to the page and to the count. And what needs no blocker to be seen:
+ * whose the loans of an area are, who refers to them, and what a request costs
+ * where nothing is lent.
+ *
+ * Only one area lends here, a small one, and only what is said here borrows from
+ * it in numbers. No case depends on how fast the machine is, but for bounds that
+ * are several times what they should be. Usage: hold_test
+ */
+#define _GNU_SOURCE
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "cma_block.h"
+#include "cma_hog.h"
+#include "cma_inject.h"
+#include "cma_load.h"
+#include "cma_util.h"
+
+#define AREA		AREA_WHOLE
+#define PAGES		MIB_PAGES(16)
+#define STEP		(512 * 1024UL)
+#define BALLOON		(12 * BLOCK_CHUNK)
+#define ROOM		(64 * BLOCK_CHUNK)
+#define STEPS		256	/* to lend an area that small */
+#define LIMIT_MS	60000
+/* Time limits of requests: one that is met, and one that is not. */
+#define SOON_MS		500U
+#define LATE_MS		50000U
+/* Late beyond doubt, but nothing that a busy machine could do to SOON_MS. */
+#define TOO_LATE_MS	5000U
+
+#define SYSFS		"/sys/kernel/mm/cma/"
+#define TRACING		"/sys/kernel/tracing/"
+#define EVENT		TRACING "events/cma_lend/cma_lend_blocked/enable"
+
+#define RECALL		"cma_recall_range"
+
+/* Memory that borrows. */
+
+static int data_fd = -1, shmem_fd = -1;
+static char *balloon, *mine;
+static size_t mine_bytes, shmem_bytes;
+
+static void free_balloon(void)
+{
+	if (balloon)
+		munmap(balloon, BALLOON);
+	balloon = NULL;
+}
+
+static void free_mine(void)
+{
+	if (mine)
+		munmap(mine, ROOM);
+	mine = NULL;
+	mine_bytes = 0;
+	if (shmem_fd >= 0)
+		close(shmem_fd);
+	shmem_fd = -1;
+	shmem_bytes = 0;
+}
+
+/* Round and round a file that is as large as memory: always new page cache. */
+static void read_some(void)
+{
+	static char buf[STEP];
+	static size_t at;
+
+	if (pread(data_fd, buf, STEP, at) <= 0)
+		at = 0;
+	at = (at + STEP) % (cma_mem_total() / STEP * STEP);
+}
+
+/* Every page differs. */
+static uint64_t word_of(size_t at)
+{
+	return (at / BLOCK_PAGE + 1) * 0x9e3779b97f4a7c15ULL;
+}
+
+static void touch_some(void)
+{
+	size_t end = mine_bytes + STEP;
+
+	if (end > ROOM)
+		return;
+	for (; mine_bytes < end; mine_bytes += BLOCK_PAGE)
+		*(uint64_t *)(mine + mine_bytes) = word_of(mine_bytes);
+}
+
+static bool mine_is_intact(void)
+{
+	size_t at;
+
+	for (at = 0; at < mine_bytes; at += BLOCK_PAGE)
+		if (*(uint64_t *)(mine + at) != word_of(at))
+			return false;
+	return true;
+}
+
+static void write_some(void)
+{
+	static char buf[STEP];
+
+	if (shmem_bytes + STEP <= ROOM &&
+	    pwrite(shmem_fd, buf, STEP, shmem_bytes) == (ssize_t)STEP)
+		shmem_bytes += STEP;
+}
+
+static uint64_t lent(uint32_t kind)
+{
+	struct cma_test_share s;
+
+	cma_expect(!cma_share(AREA, &s), "share");
+	return kind == CMA_TEST_ANON ? s.anon :
+	       kind == CMA_TEST_SHMEM ? s.shmem : s.file;
+}
+
+/* Until a quarter of the area is lent to that kind; a look costs more than a step. */
+static void lend_to(uint32_t kind)
+{
+	unsigned int steps = 0;
+
+	while (steps < STEPS && (steps % 8 || lent(kind) < PAGES / 4)) {
+		if (kind == CMA_TEST_ANON)
+			touch_some();
+		else if (kind == CMA_TEST_SHMEM)
+			write_some();
+		/* Now and then, in case there is memory outside after all. */
+		if (kind == CMA_TEST_FILE || steps % 8 == 7)
+			read_some();
+		steps++;
+	}
+	cma_expect(lent(kind) >= PAGES / 4, "only %llu pages are lent",
+		   (unsigned long long)lent(kind));
+}
+
+static uint32_t take_area(void)
+{
+	struct cma_test_alloc req;
+	int err = cma_take(AREA, PAGES, 0, &req);
+
+	cma_expect(!err, "whole area: %s", strerror(-err));
+	return req.handle;
+}
+
+static void empty_area(void)
+{
+	cma_give(take_area());
+}
+
+/*
+ * Memory outside is full of page cache, but for a balloon, and the area is empty:
+ * what comes next borrows.
+ */
+static void fill_outside(void)
+{
+	uint32_t handle = take_area();
+	unsigned long long before;
+	size_t done;
+
+	balloon = cma_block_memory(BALLOON);
+	mine = cma_block_map(ROOM);
+	shmem_fd = memfd_create("cma", 0);
+	cma_expect(balloon && mine && shmem_fd >= 0, "memory");
+	before = cma_reclaimed();
+	for (done = 0; done < 2 * cma_mem_total() && cma_reclaimed() == before;
+	     done += STEP)
+		read_some();
+	cma_give(handle);
+}
+
+/* Settings. */
+
+static void set_area(const char *file, unsigned int value)
+{
+	char path[128], text[16];
+
+	snprintf(path, sizeof(path), SYSFS AREA "/%s", file);
+	snprintf(text, sizeof(text), "%u", value);
+	cma_expect(!cma_write_text(path, text), "%s", path);
+}
+
+static bool has_symbol(const char *symbol)
+{
+	FILE *symbols = fopen("/proc/kallsyms", "r");
+	bool found = false;
+	char name[512];
+
+	while (symbols && !found &&
+	       fscanf(symbols, "%*x %*c %511s%*[^\n]", name) == 1)
+		found = !strcmp(name, symbol);
+	if (symbols)
+		fclose(symbols);
+	return found;
+}
+
+/* Debug kernels take ten times as long: with KASAN, or with lockdep. */
+static void set_deadline(unsigned int ms)
+{
+	static int factor;
+
+	if (!factor)
+		factor = has_symbol("kasan_report") ||
+			 has_symbol("print_circular_bug") ? 10 : 1;
+	set_area("deadline_ms", ms / factor);
+}
+
+/* Counters. */
+
+static const char * const reasons[] = {
+	"no_range", "busy", "no_memory", "killed"
+};
+
+/**
+ * struct counts - what requests of the area came to
+ * @ok: served
+ * @fail: refused, by reason
+ */
+struct counts {
+	unsigned long long ok;
+	unsigned long long fail[ARRAY_SIZE(reasons)];
+};
+
+static void count(struct counts *c)
+{
+	unsigned int i;
+
+	c->ok = cma_sysfs(AREA, "alloc_requests_success");
+	for (i = 0; i < ARRAY_SIZE(reasons); i++)
+		cma_expect(!cma_table(AREA, "alloc_requests_fail", reasons[i],
+				      &c->fail[i]), "%s", reasons[i]);
+}
+
+/* Since then, @ok were served, and one was refused, unless @reason is NULL. */
+static void expect_counted(const struct counts *before, unsigned int ok,
+			   const char *reason)
+{
+	struct counts now;
+	unsigned int i;
+
+	count(&now);
+	cma_expect(now.ok == before->ok + ok, "%llu more were served",
+		   now.ok - before->ok);
+	for (i = 0; i < ARRAY_SIZE(reasons); i++)
+		cma_expect(now.fail[i] == before->fail[i] +
+			   (reason && !strcmp(reason, reasons[i])),
+			   "%llu more are %s", now.fail[i] - before->fail[i],
+			   reasons[i]);
+}
+
+/* Traces. */
+
+static bool trace_ready(void)
+{
+	if (access(TRACING "trace", F_OK))
+		mount("tracefs", TRACING, "tracefs", 0, NULL);
+	return !access(TRACING "trace", W_OK);
+}
+
+/* Emptied by being opened: the trace, or a list. */
+static void clear_file(const char *path)
+{
+	int fd = open(path, O_WRONLY | O_TRUNC);
+
+	cma_expect(fd >= 0, "%s: %m", path);
+	close(fd);
+}
+
+static void clear_trace(void)
+{
+	clear_file(TRACING "trace");
+}
+
+/* How many lines have the word. */
+static unsigned int traced(const char *word)
+{
+	FILE *trace = fopen(TRACING "trace", "r");
+	char line[1024];
+	unsigned int n = 0;
+
+	while (trace && fgets(line, sizeof(line), trace))
+		n += line[0] != '#' && strstr(line, word);
+	if (trace)
+		fclose(trace);
+	return n;
+}
+
+/* Holds. */
+
+static struct cma_test_hold hold;
+
+static int try_hold(uint64_t pfn, uint32_t kind, uint32_t mode)
+{
+	/* Others may want their own locked page, and wait for it. */
+	int fd = mode == CMA_TEST_BY_REF || kind == CMA_TEST_ANON ? -1 :
+		 kind == CMA_TEST_SHMEM ? shmem_fd : data_fd;
+
+	hold = (struct cma_test_hold) {
+		.area = AREA, .pfn = pfn, .kinds = kind, .mode = mode, .fd = fd,
+	};
+	return ioctl(cma_dev, CMA_TEST_HOLD, &hold) ? -errno : 0;
+}
+
+static void hold_one(uint64_t pfn, uint32_t kind, uint32_t mode)
+{
+	int err = try_hold(pfn, kind, mode);
+
+	cma_expect(!err, "hold: %s", strerror(-err));
+}
+
+static void let_go(void)
+{
+	struct cma_test_unhold req = { .handle = hold.handle };
+
+	cma_expect(!ioctl(cma_dev, CMA_TEST_UNHOLD, &req), "let go: %m");
+}
+
+static void walk(struct cma_test_walk *w)
+{
+	memset(w, 0, sizeof(*w));
+	snprintf(w->area, sizeof(w->area), "%s", AREA);
+	cma_expect(!ioctl(cma_dev, CMA_TEST_WALK, w), "%m");
+}
+
+/* Requests of another process. */
+
+/**
+ * struct requester - a process that makes one request, and ends
+ * @pid: the process
+ * @done: the request is over
+ * @err: what it came to
+ * @ns: how long it took
+ */
+static struct requester {
+	pid_t pid;
+	atomic_int done;
+	int err;
+	uint64_t ns;
+} *requester;
+
+static void request_once(uint64_t pages, bool inject)
+{
+	struct cma_test_alloc req;
+	int dev;
+
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	dev = cma_dev_open();
+	if (inject && cma_inject_me())
+		_exit(1);
+	requester->err = cma_request(dev, AREA, pages, 0, 0, &req);
+	requester->ns = req.latency_ns;
+	requester->done = 1;
+	_exit(0);
+}
+
+static void start_request(uint64_t pages, bool inject)
+{
+	pid_t pid;
+
+	requester->done = 0;
+	pid = fork();
+	cma_expect(pid >= 0, "fork: %m");
+	/* What is shared is not the child's to write: it has 0 for its number. */
+	if (!pid)
+		request_once(pages, inject);
+	requester->pid = pid;
+}
+
+static void expect_end(void)
+{
+	pid_t pid = requester->pid;
+
+	cma_expect(cma_reap(pid, TOO_LATE_MS, NULL), "the requester is there");
+	requester->pid = 0;
+}
+
+/* All but the page that is held are free, and claimed. */
+static bool has_all_but_one(void *data)
+{
+	struct cma_test_share s;
+
+	return requester->done || (!cma_share(AREA, &s) &&
+		s.free == PAGES - 1 && cma_debugfs(AREA, "used") == PAGES);
+}
+
+static void expect_waiting(void)
+{
+	cma_expect(cma_wait(has_all_but_one, NULL, LATE_MS), "not recalled");
+	cma_expect(!requester->done, "it didn't wait: %s",
+		   strerror(-requester->err));
+}
+
+static struct cma_block block;
+
+/* Undoes what a case that failed has left; its holds went with the device. */
+static void begin(void)
+{
+	if (requester->pid > 0) {
+		kill(requester->pid, SIGKILL);
+		cma_reap(requester->pid, LIMIT_MS, NULL);
+	}
+	requester->pid = 0;
+	cma_inject_stop();
+	cma_block_stop(&block);
+	free_balloon();
+	free_mine();
+	set_area("oom", 1);
+	set_deadline(LATE_MS);
+}
+
+/* Failures. */
+
+/* Refused at its deadline, for the page that is held, and told so everywhere. */
+static void expect_refused(int log, uint64_t ns, const char *reason)
+{
+	char last[1024] = "", word[96];
+	uint64_t ms = ns / 1000000;
+	int lines;
+
+	ksft_print_msg("row refused pfn=%#llx ms=%llu\n", hold.pfn,
+		       (unsigned long long)ms);
+	cma_expect(ms + 20 >= SOON_MS, "after %llu ms", (unsigned long long)ms);
+	cma_expect(ms < TOO_LATE_MS, "after %llu ms", (unsigned long long)ms);
+	lines = cma_log_count(log, "cma: " AREA ": alloc failed", last,
+			      sizeof(last));
+	close(log);
+	cma_expect(lines == 1, "%d lines in the log", lines);
+	cma_expect(strstr(last, reason), "%s", last);
+	snprintf(word, sizeof(word), "pfn %#llx of ", hold.pfn);
+	cma_expect(!hold.pfn || strstr(last, word), "%s", last);
+	cma_expect(traced("cma_lend_blocked: name=" AREA " ") == 1, "%u events",
+		   traced("cma_lend_blocked"));
+	snprintf(word, sizeof(word), "cma_lend_blocked: name=" AREA " pfn=%#llx ",
+		 hold.pfn);
+	cma_expect(!hold.pfn || traced(word) == 1, "not %s", word);
+}
+
+static int refused(uint32_t kind, uint32_t mode)
+{
+	struct cma_test_alloc req;
+	struct counts before;
+	int log, err;
+
+	begin();
+	if (!trace_ready())
+		return KSFT_SKIP;
+	fill_outside();
+	lend_to(kind);
+	hold_one(0, kind, mode);
+	/* There is memory for all others. */
+	free_balloon();
+	cma_write_text(EVENT, "1");
+	clear_trace();
+	log = cma_log_open();
+	cma_expect(log >= 0, "%m");
+	set_deadline(SOON_MS);
+	count(&before);
+	err = cma_request(cma_dev, AREA, PAGES, 0, 0, &req);
+	cma_write_text(EVENT, "0");
+	cma_expect(err == -ENOMEM, "%s", strerror(-err));
+	expect_counted(&before, 0, "busy");
+	expect_refused(log, req.latency_ns, "a loan did not come back in time");
+	let_go();
+	cma_expect(cma_is_whole(AREA), "not whole when it is let go");
+	cma_expect(mine_is_intact(), "memory has changed");
+	return KSFT_PASS;
+}
+
+static int file_ref(void)
+{
+	return refused(CMA_TEST_FILE, CMA_TEST_BY_REF);
+}
+
+static int anon_ref(void)
+{
+	return refused(CMA_TEST_ANON, CMA_TEST_BY_REF);
+}
+
+static int shmem_ref(void)
+{
+	return refused(CMA_TEST_SHMEM, CMA_TEST_BY_REF);
+}
+
+static int file_lock(void)
+{
+	return refused(CMA_TEST_FILE, CMA_TEST_BY_LOCK);
+}
+
+static int shmem_lock(void)
+{
+	return refused(CMA_TEST_SHMEM, CMA_TEST_BY_LOCK);
+}
+
+static int file_writeback(void)
+{
+	return refused(CMA_TEST_FILE, CMA_TEST_BY_WRITEBACK);
+}
+
+/* A page at either end, and one in each half: one of them is where it looks first. */
+static int served_elsewhere(void)
+{
+	static const uint64_t offsets[] = {
+		0, PAGES / 2 - 64, PAGES / 2, PAGES - 64
+	};
+	struct cma_test_alloc req;
+	struct counts before;
+	struct cma_area a;
+	unsigned int i;
+	int err;
+
+	begin();
+	fill_outside();
+	cma_expect(!cma_area_get(AREA, &a), "geometry");
+	for (i = 0; i < ARRAY_SIZE(offsets); i++) {
+		lend_to(CMA_TEST_FILE);
+		while (try_hold(a.base + offsets[i], CMA_TEST_FILE,
+				CMA_TEST_BY_REF))
+			read_some();
+		count(&before);
+		err = cma_request(cma_dev, AREA, PAGES / 2, 0, 0, &req);
+		cma_expect(!err, "%s", strerror(-err));
+		cma_give(req.handle);
+		ksft_print_msg("row elsewhere held=%#llx served=%#llx ms=%llu\n",
+			       hold.pfn - a.base, req.pfn - a.base,
+			       req.latency_ns / 1000000);
+		cma_expect(hold.pfn - req.pfn >= PAGES / 2, "the page itself");
+		cma_expect(req.latency_ns < TOO_LATE_MS * 1000000ULL, "late");
+		expect_counted(&before, 1, NULL);
+		let_go();
+	}
+	return KSFT_PASS;
+}
+
+/* A request for the whole area waits for one page. */
+static void make_wait(struct counts *before)
+{
+	begin();
+	fill_outside();
+	lend_to(CMA_TEST_FILE);
+	hold_one(0, CMA_TEST_FILE, CMA_TEST_BY_REF);
+	free_balloon();
+	count(before);
+	start_request(PAGES, false);
+	expect_waiting();
+}
+
+static int served_when_let_go(void)
+{
+	struct cma_test_share s;
+	struct counts before;
+	size_t done;
+
+	make_wait(&before);
+	/* What came back is nobody's to have meanwhile. */
+	for (done = 0; done < 2 * BALLOON; done += STEP)
+		read_some();
+	cma_expect(!cma_share(AREA, &s), "share");
+	cma_expect(s.free == PAGES - 1, "%llu free", s.free);
+	cma_expect(!requester->done, "it didn't wait");
+	let_go();
+	expect_end();
+	cma_expect(requester->done && !requester->err, "%s",
+		   strerror(-requester->err));
+	expect_counted(&before, 1, NULL);
+	return KSFT_PASS;
+}
+
+static int killed_while_it_waits(void)
+{
+	struct counts before;
+
+	make_wait(&before);
+	kill(requester->pid, SIGKILL);
+	expect_end();
+	expect_counted(&before, 0, "killed");
+	cma_expect(!cma_debugfs(AREA, "used"), "it left a claim");
+	let_go();
+	cma_expect(cma_is_whole(AREA), "not whole");
+	return KSFT_PASS;
+}
+
+/* Every page that a loan could be moved to is refused; there is no swap. */
+static int no_memory(void)
+{
+	struct counts before;
+	int log;
+
+	begin();
+	if (!cma_can_inject() || !trace_ready())
+		return KSFT_SKIP;
+	fill_outside();
+	lend_to(CMA_TEST_ANON);
+	free_balloon();
+	cma_expect(!cma_inject_below(RECALL, 100), "injection");
+	set_area("oom", 0);
+	set_deadline(SOON_MS);
+	cma_write_text(EVENT, "1");
+	clear_trace();
+	log = cma_log_open();
+	count(&before);
+	hold.pfn = 0;
+	start_request(PAGES, true);
+	expect_end();
+	cma_inject_stop();
+	cma_write_text(EVENT, "0");
+	cma_expect(cma_injected(), "nothing was injected");
+	cma_expect(requester->done && requester->err == -ENOMEM, "%d",
+		   requester->err);
+	expect_counted(&before, 0, "no_memory");
+	expect_refused(log, requester->ns, "no memory to move loans to");
+	cma_expect(mine_is_intact(), "memory has changed");
+	cma_expect(cma_is_whole(AREA), "not whole when there is memory");
+	return KSFT_PASS;
+}
+
+static int no_range(void)
+{
+	struct cma_test_alloc req;
+	struct counts before;
+	uint32_t all;
+	int err;
+
+	begin();
+	all = take_area();
+	count(&before);
+	err = cma_request(cma_dev, AREA, 1, 0, 0, &req);
+	cma_expect(err == -ENOMEM, "%s", strerror(-err));
+	cma_expect(req.latency_ns < TOO_LATE_MS * 1000000ULL, "late");
+	expect_counted(&before, 0, "no_range");
+	cma_give(all);
+	return KSFT_PASS;
+}
+
+/* What no area could serve is no request. */
+static int nonsense(void)
+{
+	static const struct {
+		uint64_t pages;
+		uint32_t align;
+	} bad[] = {
+		{ 0, 0 }, { PAGES + 1, 0 }, { ~0ULL, 0 }, { 1ULL << 52, 0 },
+		{ 1, 64 }, { 1, 1000 },
+	};
+	struct cma_test_alloc req;
+	struct counts before;
+	unsigned int i;
+	int err;
+
+	begin();
+	count(&before);
+	for (i = 0; i < ARRAY_SIZE(bad); i++) {
+		err = cma_request(cma_dev, AREA, bad[i].pages, bad[i].align, 0,
+				  &req);
+		cma_expect(err == -ENOMEM, "%u: %s", i, strerror(-err));
+		cma_expect(req.latency_ns < TOO_LATE_MS * 1000000ULL, "late");
+	}
+	expect_counted(&before, 0, NULL);
+	return KSFT_PASS;
+}
+
+/* Where nothing is lent. */
+
+#define ROUNDS		20
+#define EVENTS		ARRAY_SIZE(events)
+
+/* What the requester itself sends or queues. */
+static const char * const events[] = {
+	"ipi/ipi_send_cpu", "ipi/ipi_send_cpumask",
+	"workqueue/workqueue_queue_work",
+};
+
+static void enable_events(const char *on)
+{
+	char path[128];
+	unsigned int i;
+
+	clear_file(TRACING "set_event_pid");
+	snprintf(path, sizeof(path), "%d", getpid());
+	if (on[0] == '1')
+		cma_write_text(TRACING "set_event_pid", path);
+	for (i = 0; i < EVENTS; i++) {
+		snprintf(path, sizeof(path), TRACING "events/%s/enable",
+			 events[i]);
+		if (cma_write_text(path, on) && on[0] == '1')
+			ksft_print_msg("no event %s\n", events[i]);
+	}
+}
+
+/* Interrupts that processors send one another, all together. */
+static unsigned long long cross_calls(void)
+{
+	FILE *f = fopen("/proc/interrupts", "r");
+	unsigned long long sum = 0;
+	char line[1024], *at, *end;
+
+	while (f && fgets(line, sizeof(line), f)) {
+		at = strchr(line, ':');
+		if (!at || (!strstr(line, "CAL:") && !strstr(line, "TLB:")))
+			continue;
+		for (at++; ; at = end) {
+			unsigned long long n = strtoull(at, &end, 10);
+
+			if (end == at)
+				break;
+			sum += n;
+		}
+	}
+	if (f)
+		fclose(f);
+	return sum;
+}
+
+static long sleeps(void)
+{
+	struct rusage usage;
+
+	getrusage(RUSAGE_SELF, &usage);
+	return usage.ru_nvcsw;
+}
+
+static void request_sizes(void)
+{
+	static const struct {
+		uint64_t pages;
+		uint32_t align;
+		uint32_t flags;
+	} sizes[] = {
+		{ 1, 0, 0 }, { 2, 0, 0 }, { 3, 2, 0 }, { 17, 0, 0 },
+		{ 64, 6, 0 }, { 0, 4, CMA_TEST_FOLIO }, { 0, 9, CMA_TEST_FOLIO },
+		{ 513, 0, 0 }, { PAGES / 2, 0, 0 }, { PAGES, 0, 0 },
+	};
+	struct cma_test_alloc req;
+	unsigned int i;
+	int err;
+
+	for (i = 0; i < ARRAY_SIZE(sizes); i++) {
+		err = cma_request(cma_dev, AREA, sizes[i].pages, sizes[i].align,
+				  sizes[i].flags, &req);
+		cma_expect(!err && !cma_give(req.handle), "%u: %s", i,
+			   strerror(-err));
+	}
+}
+
+/* Nobody slept, sent an interrupt, or had others do something. */
+static bool is_quiet(void)
+{
+	unsigned long long calls;
+	unsigned int told;
+	long slept;
+
+	clear_trace();
+	calls = cross_calls();
+	slept = sleeps();
+	request_sizes();
+	slept = sleeps() - slept;
+	calls = cross_calls() - calls;
+	told = traced(": ");
+	if (calls || slept || told)
+		ksft_print_msg("row costs calls=%llu sleeps=%ld events=%u\n",
+			       calls, slept, told);
+	return !calls && !slept && !told;
+}
+
+/*
+ * Whoever else is at work may interrupt, so that a round may not be quiet. But if
+ * requests did what they should not, none would be.
+ */
+static int empty_costs_nothing(void)
+{
+	static const char * const costs[] = {
+		"pages_moved", "pages_dropped", "pages_reclaimed",
+		"pages_swapped", "oom_kills", "rescans",
+	};
+	unsigned long long before[ARRAY_SIZE(costs)];
+	unsigned int i, quiet = 0;
+	struct cma_test_share s;
+
+	begin();
+	if (!trace_ready())
+		return KSFT_SKIP;
+	/* Memory is plenty outside: nobody borrows. */
+	cma_write_text("/proc/sys/vm/drop_caches", "3");
+	empty_area();
+	for (i = 0; i < ARRAY_SIZE(costs); i++)
+		before[i] = cma_sysfs(AREA, costs[i]);
+	enable_events("1");
+	for (i = 0; i < ROUNDS; i++) {
+		cma_expect(!cma_share(AREA, &s), "share");
+		cma_expect(s.free == PAGES, "%llu pages are lent",
+			   PAGES - s.free);
+		quiet += is_quiet();
+	}
+	enable_events("0");
+	ksft_print_msg("row quiet rounds=%u of=%u\n", quiet, ROUNDS);
+	for (i = 0; i < ARRAY_SIZE(costs); i++)
+		cma_expect(before[i] != ~0ULL &&
+			   cma_sysfs(AREA, costs[i]) == before[i], "%s",
+			   costs[i]);
+	cma_expect(quiet, "no round was quiet");
+	return KSFT_PASS;
+}
+
+/* Whose the loans are, and who refers to them. */
+
+static bool may_borrow(const char *name)
+{
+	static const char * const names[] = {
+		"btrfs", "erofs", "exfat", "ext4", "f2fs", "squashfs", "ubifs",
+		"vfat", "xfs", "tmpfs", "devtmpfs",
+	};
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(names); i++)
+		if (!strcmp(name, names[i]))
+			return true;
+	return false;
+}
+
+static void expect_borrowers(const char *who)
+{
+	struct cma_test_walk w;
+	unsigned int i;
+
+	walk(&w);
+	ksft_print_msg("row walk after=%s anon=%llu shmem=%llu file=%llu other=%llu excess=%llu\n",
+		       who, w.anon, w.shmem, w.file, w.other, w.excess);
+	cma_expect(!w.other_lasting, "%s: %llu pages are nobody's, first %#llx",
+		   who, w.other_lasting, w.other_pfn);
+	cma_expect(!w.excess_lasting, "%s: %llu pages, first %#llx: refs %d of %d",
+		   who, w.excess_lasting, w.excess_pfn, w.refs, w.expected);
+	cma_expect(w.nr_owners <= CMA_TEST_MAX_OWNERS, "%u owners", w.nr_owners);
+	for (i = 0; i < w.nr_owners; i++)
+		cma_expect(may_borrow(w.owners[i].name), "%s: %llu pages of %s",
+			   who, w.owners[i].pages, w.owners[i].name);
+}
+
+/* The walk sees what it is there to see. */
+static int walk_sees_references(void)
+{
+	struct cma_test_walk w;
+	unsigned int i;
+	bool ext4 = false;
+
+	begin();
+	fill_outside();
+	lend_to(CMA_TEST_FILE);
+	hold_one(0, CMA_TEST_FILE, CMA_TEST_BY_REF);
+	walk(&w);
+	let_go();
+	cma_expect(w.excess_lasting == 1 && w.excess_pfn == hold.pfn,
+		   "%llu pages, first %#llx", w.excess_lasting, w.excess_pfn);
+	cma_expect(w.refs == w.expected + 1, "%d of %d", w.refs, w.expected);
+	for (i = 0; i < w.nr_owners && i < CMA_TEST_MAX_OWNERS; i++)
+		ext4 |= !strcmp(w.owners[i].name, "ext4") &&
+			w.owners[i].pages >= PAGES / 4;
+	cma_expect(ext4, "the file is nobody's");
+	expect_borrowers("nobody");
+	return KSFT_PASS;
+}
+
+/* Data in pipes, in pages that the kernel allocates. */
+static int run_pipe(struct cma_block *b)
+{
+	static char buf[BLOCK_CHUNK];
+	size_t held;
+	int fd[2];
+
+	for (held = 0; held < b->bytes; held += BLOCK_CHUNK) {
+		if (pipe(fd) || fcntl(fd[1], F_SETPIPE_SZ, BLOCK_CHUNK) < 0)
+			return cma_block_failed(b, "pipe");
+		if (write(fd[1], buf, BLOCK_CHUNK) != BLOCK_CHUNK)
+			return cma_block_failed(b, "write");
+	}
+	for (;;) {
+		cma_block_report(b, held);
+		cma_block_sleep();
+	}
+}
+
+static const struct cma_block_kind pipe_kind = {
+	.name = "pipe", .run = run_pipe,
+};
+
+/* Memory is full, the area is free: and then somebody wants some for @kind. */
+static void tempt(const struct cma_block_kind *kind)
+{
+	empty_area();
+	cma_expect(kind && !cma_block_start(&block, kind, 8 * BLOCK_CHUNK, false),
+		   "no blocker");
+	cma_expect(cma_block_ready(&block, LIMIT_MS), "not ready");
+	expect_borrowers(kind->name);
+	cma_expect(cma_block_stop(&block), "can't be stopped");
+}
+
+static int only_borrowers_borrow(void)
+{
+	static const char * const names[] = {
+		"fuse-read", "fuse-write", "mkdir", "aio-ring",
+	};
+	struct cma_test_walk w;
+	unsigned int i;
+
+	begin();
+	fill_outside();
+	tempt(&pipe_kind);
+	for (i = 0; i < ARRAY_SIZE(names); i++)
+		tempt(cma_block_find(names[i]));
+	lend_to(CMA_TEST_ANON);
+	lend_to(CMA_TEST_SHMEM);
+	lend_to(CMA_TEST_FILE);
+	expect_borrowers("all");
+	walk(&w);
+	cma_expect(w.anon && w.shmem && w.file, "nobody borrows");
+	return KSFT_PASS;
+}
+
+/* They may borrow, and want to hold what they have: that is moved out first. */
+static int nobody_holds_loans(void)
+{
+	static const char * const names[] = {
+		"vmsplice", "splice-file", "splice-tmpfs", "gup-pin",
+		"odirect-fuse",
+	};
+	unsigned long long hits = cma_sysfs(AREA, "guard_hits");
+	unsigned int i;
+
+	begin();
+	fill_outside();
+	for (i = 0; i < ARRAY_SIZE(names); i++)
+		tempt(cma_block_find(names[i]));
+	cma_expect(cma_sysfs(AREA, "guard_hits") > hits, "they met no loan");
+	return KSFT_PASS;
+}
+
+static const struct cma_case cases[] = {
+	/* First, before memory is full. */
+	{ "an empty area costs nothing", empty_costs_nothing, true },
+	{ "no range", no_range, true },
+	{ "nonsense is not counted", nonsense, true },
+	{ "a walk sees references and owners", walk_sees_references, true },
+	{ "page cache with a reference", file_ref, true },
+	{ "anonymous memory with a reference", anon_ref, true },
+	{ "shmem with a reference", shmem_ref, true },
+	{ "page cache that is locked", file_lock, true },
+	{ "shmem that is locked", shmem_lock, true },
+	{ "page cache under writeback", file_writeback, true },
+	{ "no memory to move to", no_memory, true },
+	{ "half of the area is served elsewhere", served_elsewhere, true },
+	{ "served when the page is let go", served_when_let_go, true },
+	{ "killed while it waits", killed_while_it_waits, true },
+	{ "only borrowers borrow", only_borrowers_borrow, true },
+	{ "nobody holds loans", nobody_holds_loans, true },
+};
+
+static void lend_others(const char *policy)
+{
+	cma_write_text(SYSFS AREA_TEST "/lend", policy);
+	cma_write_text(SYSFS AREA_BITS "/lend", policy);
+}
+
+static void restore(void)
+{
+	lend_others("all");
+	cma_write_text(SYSFS AREA "/deadline_ms", "5000");
+	cma_write_text(SYSFS AREA "/oom", "1");
+	cma_inject_stop();
+	cma_block_settings(true);
+}
+
+int main(void)
+{
+	cma_write_text("/proc/self/oom_score_adj", "-1000");
+	requester = mmap(NULL, sizeof(*requester), PROT_READ | PROT_WRITE,
+			 MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	data_fd = cma_sparse_file(cma_mem_total());
+	if (requester == MAP_FAILED || data_fd < 0)
+		ksft_exit_skip("no ext4 for a file\n");
+	cma_block_settings(false);
+	atexit(restore);
+	lend_others("none");
+	cma_run(cases, ARRAY_SIZE(cases));
+}
