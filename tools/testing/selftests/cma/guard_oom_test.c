@@ -11,7 +11,7 @@
  *   stack    read() from a file that is lent into stack that has not grown yet
  *
  * For the base kernel's allocator a row is a measurement: a case that fails there is
- * reported as skipped.
+ * reported as skipped. Usage: guard_oom_test [CASE...]
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
@@ -29,7 +29,6 @@
 #define LIMIT_MS	60000
 #define LENT		50.0	/* percent of the area */
 #define SPARE		(12 * BLOCK_CHUNK)
-#define ROUNDS		2
 #define REMOTE_BYTES	(32 * BLOCK_CHUNK)
 #define REQUESTS	5
 #define STALL_MS	2000
@@ -102,7 +101,7 @@ static bool all_read(const char *mem, size_t bytes)
 static int run_direct(struct cma_block *b)
 {
 	char *mem = cma_block_map(cma_mem_total());
-	int fd = direct_file(), round;
+	int fd = direct_file();
 	size_t at, bytes;
 
 	if (!mem || fd < 0)
@@ -112,11 +111,11 @@ static int run_direct(struct cma_block *b)
 	b->state->count = 1;
 	while (b->state->count == 1)
 		cma_sleep_ms(1);
-	for (round = 0; round < ROUNDS; round++)
-		for (at = 0; at < bytes; at += BLOCK_CHUNK)
-			if (pread(fd, mem + at, BLOCK_CHUNK, 0) !=
-			    (ssize_t)BLOCK_CHUNK)
-				return cma_block_failed(b, "pread");
+	for (at = 0; at < bytes; at += BLOCK_CHUNK) {
+		if (pread(fd, mem + at, BLOCK_CHUNK, 0) != (ssize_t)BLOCK_CHUNK)
+			return cma_block_failed(b, "pread");
+		b->state->rounds++;
+	}
 	if (!all_read(mem, bytes))
 		return cma_block_failed(b, "content");
 	for (;;) {
@@ -156,8 +155,8 @@ static int direct_reads(void)
 	ok = cma_block_ready(&block, cma_slow(LIMIT_MS));
 	ms = (cma_now_ns() - ms) / 1000000;
 	kills = cma_vmstat("oom_kill") - kills;
-	ksft_print_msg("row guard-direct mib=%llu lent=%.0f ok=%d kills=%llu ms=%llu moved=%llu failed=%llu\n",
-		       block.state->held >> 20, lent, ok, kills,
+	ksft_print_msg("row guard-direct mib=%llu read=%lu lent=%.0f ok=%d kills=%llu ms=%llu moved=%llu failed=%llu\n",
+		       block.state->held >> 20, block.state->rounds, lent, ok, kills,
 		       (unsigned long long)ms,
 		       guard_counter("guard_pages_moved") - moved,
 		       guard_counter("guard_failed") - failed);
@@ -395,9 +394,12 @@ static int grown_stack(void)
 #endif
 
 static const struct cma_case cases[] = {
-	{ "direct reads into memory that does not fit outside", direct_reads },
-	{ "memory of others, read while it is recalled", remote_reads },
-	{ "read() into stack that has not grown", grown_stack },
+	{ "read() into stack that has not grown",
+	  grown_stack, false, "stack" },
+	{ "memory of others, read while it is recalled",
+	  remote_reads, false, "remote" },
+	{ "direct reads into memory that does not fit outside",
+	  direct_reads, false, "direct" },
 };
 
 static void restore(void)
@@ -405,10 +407,10 @@ static void restore(void)
 	cma_block_settings(true);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
 	cma_write_text("/proc/self/oom_score_adj", "-1000");
 	cma_block_settings(false);
 	atexit(restore);
-	cma_run(cases, ARRAY_SIZE(cases));
+	cma_run_chosen(cases, ARRAY_SIZE(cases), argv + 1);
 }
