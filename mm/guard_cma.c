@@ -307,6 +307,12 @@ static bool cma_has_waited(const struct page *page)
 	       READ_ONCE(wait->pfn) == page_to_pfn(page);
 }
 
+/* Did the task wait in vain a moment ago? */
+static bool cma_rests(void)
+{
+	return time_before(jiffies, READ_ONCE(cma_my_wait()->rest));
+}
+
 /*
  * Never with mmap_lock held: somebody who holds the page may wait for it.  And once
  * for a page: FOLL_TRIED says that the lock was given up since the request began.
@@ -318,7 +324,7 @@ static bool cma_may_wait(const struct page *page, unsigned int foll_flags)
 		return false;
 	if (foll_flags & FOLL_TRIED && cma_has_waited(page))
 		return false;
-	return time_after_eq(jiffies, READ_ONCE(cma_my_wait()->rest));
+	return !cma_rests();
 }
 
 /*
@@ -355,11 +361,14 @@ struct page *__cma_guard_gup(struct vm_area_struct *vma, unsigned long addr,
 
 	addr &= PAGE_MASK;
 	end = min(vma->vm_end, addr + (pages << PAGE_SHIFT));
-	if (cma_move_mapped(vma, addr, end))
+	if (!cma_rests() && cma_move_mapped(vma, addr, end))
 		return CMA_REFUSED;
-	/* This CPU's batch may have the reference that kept it here. */
+	/*
+	 * This CPU's batch may have the reference that kept it here.  The others of
+	 * a batch that went nowhere would go nowhere again.
+	 */
 	lru_add_drain();
-	if (cma_move_mapped(vma, addr, end))
+	if (cma_move_mapped(vma, addr, addr + PAGE_SIZE))
 		return CMA_REFUSED;
 
 	page = cma_loan_at(vma, addr);
