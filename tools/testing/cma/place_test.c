@@ -273,25 +273,27 @@ static bool cheapest_place_is_claimed(void)
 	       CHECK(costs_asked == 1);
 }
 
-/* Somebody else claims whatever is about to be claimed, a few times. */
+/* Somebody else claims a granule of what is about to be claimed, a few times. */
 static unsigned int thefts;
+static unsigned long stolen;
 
 static unsigned long steals(unsigned long start)
 {
 	if (thefts) {
 		thefts--;
-		bitmap_set(bitmap, start - BASE, 1);
+		bitmap_set(bitmap, start - BASE + stolen, 1);
 		area.claims++;
 	}
 	return 0;
 }
 
-static bool lost_race_is_run_again(void)
+static bool lost_race(unsigned long granule)
 {
 	struct cma_request req;
 	unsigned long i;
 
 	set_up(0);
+	stolen = granule;
 	/* Gaps of two: there is always a choice. */
 	for (i = 2; i < GRANULES; i += 3)
 		bitmap_set(bitmap, i, 1);
@@ -305,6 +307,11 @@ static bool lost_race_is_run_again(void)
 	req = request(2, 0);
 	/* The last gap is no choice, so nobody looks at its cost. */
 	return CHECK(!cma_claim(&req)) && CHECK(cma_claim(&req) == -ENOSPC);
+}
+
+static bool lost_race_is_run_again(void)
+{
+	return lost_race(0) && lost_race(1);
 }
 
 /* Turns. */
