@@ -79,12 +79,17 @@ static inline void drop_lock(spinlock_t *lock, unsigned long flags)
 static void (*wait_others)(void);
 static bool wait_killed;
 
-static inline long wait_a_jiffy(long left)
+/* Who sleeps looks at nothing until somebody wakes it or its time is over. */
+static inline long sleep_until_woken(const wait_queue_head_t *wq,
+				     wait_queue_head_t before, long left)
 {
-	now++;
-	if (wait_others)
-		wait_others();
-	return wait_killed ? -EINTR : left - 1;
+	while (*wq == before && left > 0) {
+		now++;
+		if (wait_others)
+			wait_others();
+		left = wait_killed ? -EINTR : left - 1;
+	}
+	return left;
 }
 
 static inline bool wq_has_sleeper(const wait_queue_head_t *wq)
@@ -94,14 +99,16 @@ static inline bool wq_has_sleeper(const wait_queue_head_t *wq)
 
 #define wake_up_all(wq)		((*(wq))++)
 #define wait_event_killable_timeout(wq, condition, timeout) ({		\
+	wait_queue_head_t *__wq = &(wq), __before;			\
 	long __left = (timeout);					\
 	bool __done;							\
+	assert(__left > 0);						\
 	for (;;) {							\
-		assert(&(wq));						\
+		__before = *__wq;					\
 		__done = (condition);					\
 		if (__done || __left <= 0)				\
 			break;						\
-		__left = wait_a_jiffy(__left);				\
+		__left = sleep_until_woken(__wq, __before, __left);	\
 	}								\
 	__left ?: __done; })
 
