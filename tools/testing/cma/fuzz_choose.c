@@ -22,7 +22,8 @@ static bool fits_at(const struct input *in, unsigned long nbits,
 {
 	unsigned long i, j;
 
-	if (fit->count > nbits - start || ((start + fit->offset) & fit->mask))
+	if (start >= nbits || fit->count > nbits - start ||
+	    ((start + fit->offset) & fit->mask))
 		return false;
 	for (i = start; i < start + fit->count; i++) {
 		if (bit(in->map, i))

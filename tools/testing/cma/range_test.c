@@ -17,7 +17,8 @@ static bool fits_at(const unsigned long *map, unsigned long nbits,
 {
 	unsigned long i, j;
 
-	if (start + fit->count > nbits || ((start + fit->offset) & fit->mask))
+	if (start >= nbits || fit->count > nbits - start ||
+	    ((start + fit->offset) & fit->mask))
 		return false;
 	for (i = start; i < start + fit->count; i++) {
 		if (bit(map, i))
