@@ -143,6 +143,7 @@ int fuzz_one(const unsigned char *data, size_t size)
 	memset(bitmap, 0, sizeof(bitmap));
 	memset(held, 0, sizeof(held));
 	memset(clients, 0, sizeof(clients));
+	now = -100UL;	/* the same in each run; it wraps soon */
 	area = (struct cma) {
 		.base_pfn = BASE,
 		.count = GRANULES << 1,
