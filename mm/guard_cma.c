@@ -5,7 +5,7 @@
  * A page of an area that is lent comes back by migration, and migration needs
  * that nobody but the page tables and the page cache refers to it.  So nobody
  * should refer to a loan for longer than the kernel decides: whoever would (GUP, a
- * pipe, read() into memory that stalls, a write fault on a frozen file system)
+ * pipe, read() into memory that stalls, whoever writes to a file)
  * is held up here, while the loan is moved out of the area, and looks the page
  * up again.  No reference is held while it is moved, so two tasks that want the
  * same page do not stand in each other's way.
@@ -21,6 +21,7 @@
  * remember of their last waits.
  */
 #include <linux/cma_lend.h>
+#include <linux/file.h>
 #include <linux/gfp.h>
 #include <linux/hash.h>
 #include <linux/highmem.h>
@@ -86,6 +87,12 @@ static void cma_count_guard(const struct page *page, unsigned int moved,
 	this_cpu_add(cma->stats->guard_copied, copied);
 }
 
+/* Recall could not have moved it either. */
+static void cma_count_failed(const struct page *page)
+{
+	this_cpu_inc(cma_find_area(page_to_pfn(page))->stats->guard_failed);
+}
+
 /*
  * Targets are paid for with nothing isolated and nothing locked.  Neither of the two
  * calls the OOM killer; and where the page goes is not for the caller's cpuset to
@@ -96,9 +103,9 @@ static void cma_count_guard(const struct page *page, unsigned int moved,
 			 __GFP_NORETRY | __GFP_NOWARN)
 
 /* Is there a page near @nid?  It is free again afterwards, or on this CPU's list. */
-static bool cma_has_target(int nid, gfp_t gfp)
+static bool cma_has_target(int nid)
 {
-	struct page *page = alloc_pages_node(nid, gfp, 0);
+	struct page *page = alloc_pages_node(nid, CMA_TARGET_GFP, 0);
 
 	if (page)
 		__free_page(page);
@@ -199,40 +206,56 @@ static bool cma_move_mapped(struct vm_area_struct *vma, unsigned long addr,
 
 	if (!page)
 		return true;
-	if (!cma_has_target(page_to_nid(page), CMA_TARGET_GFP))
+	if (!cma_has_target(page_to_nid(page)))
 		return false;
 	cma_collect_mapped(vma, addr, end, &folios);
 	if (list_empty(&folios))
 		return false;
-	moved = cma_move_out(&folios, CMA_TARGET_GFP);
+	moved = cma_move_out(&folios, CMA_TARGET_GFP, NULL);
 	putback_movable_pages(&folios);
 	cma_count_guard(page, moved, 0);
 	return !cma_loan_at(vma, addr);
 }
 
 /*
- * One try to move a loan that nobody holds for us: it may be another one by now, or
- * free.  Return: false if it stays.
+ * The loan at @addr first: where that goes nowhere, all others would be isolated and
+ * put back in vain for each page that is granted.  Return: as above.
  */
-static bool cma_move_frame(struct page *page)
+static bool cma_move_with_others(struct vm_area_struct *vma, unsigned long addr,
+				 unsigned long nr_pages)
+{
+	unsigned long pages = min(nr_pages, CMA_GUARD_BATCH);
+	unsigned long next = addr + PAGE_SIZE;
+	unsigned long end = min(vma->vm_end, addr + (pages << PAGE_SHIFT));
+
+	if (!cma_move_mapped(vma, addr, next))
+		return false;
+	if (next < end)
+		cma_move_mapped(vma, next, end);
+	return true;
+}
+
+/*
+ * One try to move a loan that nobody holds for us: it may be another one by now, or
+ * free.  @target is used, or freed.  Return: false if it stays.
+ */
+static bool cma_move_frame(struct page *page, struct folio *target)
 {
 	struct folio *folio = page_folio(page);
-	bool isolated = false;
+	bool there = folio_try_get(folio);
 	unsigned int moved;
 	LIST_HEAD(folios);
 
-	if (!folio_try_get(folio))
-		return PageBuddy(page);
-	if (page_folio(page) == folio && cma_is_lent(page))
-		isolated = cma_isolate_loan(folio, &folios);
-	folio_put(folio);
-	if (!isolated)
-		return false;
-	moved = cma_move_out(&folios, CMA_TARGET_GFP);
+	if (there) {
+		if (page_folio(page) == folio && cma_is_lent(page))
+			cma_isolate_loan(folio, &folios);
+		folio_put(folio);
+	}
+	moved = cma_move_out(&folios, CMA_TARGET_GFP, target);
 	putback_movable_pages(&folios);
 	if (moved)
 		cma_count_guard(page, moved, 0);
-	return moved;
+	return moved || (!there && PageBuddy(page));
 }
 
 /* Does the kernel itself keep the page?  A guess: nobody holds it for us. */
@@ -244,22 +267,31 @@ static bool cma_in_transit(const struct page *page)
 	       !(flags & BIT(PG_lru));
 }
 
+/* What keeps a loan from being moved. */
+enum cma_obstacle {
+	CMA_MOVED,
+	CMA_NO_TARGET,	/* no memory outside of the areas */
+	CMA_HELD,	/* somebody who refers to it */
+	NR_CMA_OBSTACLES
+};
+
 /* Wait for memory, and for whoever keeps the page from moving, with nothing held. */
-static bool cma_wait_and_move(struct page *page)
+static enum cma_obstacle cma_wait_and_move(struct page *page)
 {
+	struct folio *target;
 	unsigned int us;
 
 	for (us = CMA_GUARD_PAUSE_US; ; us *= 2) {
-		if (cma_has_target(page_to_nid(page), CMA_PAY_GFP) &&
-		    cma_move_frame(page))
-			return true;
+		target = __folio_alloc(CMA_PAY_GFP, 0, page_to_nid(page), NULL);
+		if (target && cma_move_frame(page, target))
+			return CMA_MOVED;
 		/* A batch may have the reference that keeps it here. */
 		if (us == CMA_GUARD_PAUSE_US)
 			cma_drain_batches(CMA_GUARD_DRAIN);
 		if (us > (cma_in_transit(page) ? CMA_GUARD_LAST_US :
 						 CMA_GUARD_SHORT_US) ||
 		    fatal_signal_pending(current))
-			return false;
+			return target ? CMA_HELD : CMA_NO_TARGET;
 		cma_guard_sleep(us);
 	}
 }
@@ -268,7 +300,8 @@ static bool cma_wait_and_move(struct page *page)
  * struct cma_wait - what a task remembers of its last wait
  * @task: who waited
  * @pfn: for which page
- * @rest: in jiffies: it was in vain, and nobody here waits again until then
+ * @rest: by what it waited for, in jiffies_64: it was in vain, and nobody here waits
+ *	for that again until then
  *
  * Several tasks may share one, and nothing is locked: at worst somebody waits once
  * more, or once less.
@@ -276,7 +309,7 @@ static bool cma_wait_and_move(struct page *page)
 struct cma_wait {
 	const struct task_struct *task;
 	unsigned long pfn;
-	unsigned long rest;
+	u64 rest[NR_CMA_OBSTACLES];
 };
 
 static struct cma_wait cma_waits[1 << CMA_WAIT_BITS];
@@ -290,13 +323,15 @@ static struct cma_wait *cma_my_wait(void)
 static void cma_wait_for(struct page *page)
 {
 	struct cma_wait *wait = cma_my_wait();
-	unsigned long start = jiffies;
+	u64 start = get_jiffies_64();
+	enum cma_obstacle obstacle;
 
 	WRITE_ONCE(wait->task, current);
 	WRITE_ONCE(wait->pfn, page_to_pfn(page));
-	if (!cma_wait_and_move(page))
-		WRITE_ONCE(wait->rest, jiffies + 1 +
-			   CMA_GUARD_REST * (jiffies - start));
+	obstacle = cma_wait_and_move(page);
+	if (obstacle != CMA_MOVED)
+		WRITE_ONCE(wait->rest[obstacle], start +
+			   (CMA_GUARD_REST + 1) * (get_jiffies_64() - start) + 1);
 }
 
 static bool cma_has_waited(const struct page *page)
@@ -307,10 +342,17 @@ static bool cma_has_waited(const struct page *page)
 	       READ_ONCE(wait->pfn) == page_to_pfn(page);
 }
 
-/* Did the task wait in vain a moment ago? */
-static bool cma_rests(void)
+/*
+ * Who waited in vain for a page that somebody holds may still wait for memory: that
+ * is reclaimed for him, as for anybody.
+ */
+static bool cma_rests(const struct page *page)
 {
-	return time_before(jiffies, READ_ONCE(cma_my_wait()->rest));
+	enum cma_obstacle obstacle = cma_has_target(page_to_nid(page)) ?
+				     CMA_HELD : CMA_NO_TARGET;
+
+	return time_before64(get_jiffies_64(),
+			     READ_ONCE(cma_my_wait()->rest[obstacle]));
 }
 
 /*
@@ -324,18 +366,15 @@ static bool cma_may_wait(const struct page *page, unsigned int foll_flags)
 		return false;
 	if (foll_flags & FOLL_TRIED && cma_has_waited(page))
 		return false;
-	return !cma_rests();
+	return !cma_rests(page);
 }
 
-/*
- * Recall could not have moved it either.  What FOLL_LONGTERM gets is moved by its own
- * rules, or given up.
- */
+/* What FOLL_LONGTERM gets is moved by its own rules, or given up. */
 static struct page *cma_grant(const struct page *page, unsigned int foll_flags)
 {
 	cma_count_guard(page, 0, 0);
 	if (!(foll_flags & FOLL_LONGTERM))
-		this_cpu_inc(cma_find_area(page_to_pfn(page))->stats->guard_failed);
+		cma_count_failed(page);
 	return CMA_GRANTED;
 }
 
@@ -356,19 +395,14 @@ struct page *__cma_guard_gup(struct vm_area_struct *vma, unsigned long addr,
 			     unsigned long nr_pages, unsigned int foll_flags,
 			     int *locked)
 {
-	unsigned long pages = min(nr_pages, CMA_GUARD_BATCH), end;
 	struct page *page;
 
 	addr &= PAGE_MASK;
-	end = min(vma->vm_end, addr + (pages << PAGE_SHIFT));
-	if (!cma_rests() && cma_move_mapped(vma, addr, end))
+	if (cma_move_with_others(vma, addr, nr_pages))
 		return CMA_REFUSED;
-	/*
-	 * This CPU's batch may have the reference that kept it here.  The others of
-	 * a batch that went nowhere would go nowhere again.
-	 */
+	/* This CPU's batch may have the reference that kept it here. */
 	lru_add_drain();
-	if (cma_move_mapped(vma, addr, addr + PAGE_SIZE))
+	if (cma_move_with_others(vma, addr, nr_pages))
 		return CMA_REFUSED;
 
 	page = cma_loan_at(vma, addr);
@@ -413,7 +447,7 @@ static unsigned int cma_move_held(struct list_head *folios)
 	first = &folio->page;
 	list_for_each_entry(folio, folios, lru)
 		folio_put(folio);
-	moved = cma_move_out(folios, CMA_TARGET_GFP);
+	moved = cma_move_out(folios, CMA_TARGET_GFP, NULL);
 	if (!moved)
 		list_for_each_entry(folio, folios, lru)
 			folio_get(folio);
@@ -728,43 +762,72 @@ bool cma_take_hold(struct vm_fault *vmf, struct folio **folio)
 	return same;
 }
 
-static struct super_block *cma_fault_sb(const struct vm_fault *vmf)
+/*
+ * A file's loan is clean, so that none is ever written back, journalled, or kept by a
+ * file system that is frozen: all of these last for as long as a device or its user
+ * likes.  One that could not be moved is written to where it is, and counted.
+ */
+static bool cma_is_written(const struct folio *folio)
 {
-	return file_inode(vmf->vma->vm_file)->i_sb;
+	return folio_test_dirty(folio) || folio_test_writeback(folio);
 }
 
 /**
- * __cma_guard_mkwrite() - hold no loan while a file system is frozen
+ * __cma_guard_write() - move out what is about to be written to
+ * @folio: a loan of a page cache, with a reference
+ * @fgp_flags: FGP_*
+ *
+ * Context: may sleep, for a moment, unless FGP_NOWAIT; the caller may be in a
+ *	transaction.
+ * Return: true if the reference is gone, and the page has to be looked up again.
+ */
+bool __cma_guard_write(struct folio *folio, fgf_t fgp_flags)
+{
+	struct page *page = &folio->page;
+	unsigned int saved;
+
+	if (cma_is_written(folio))
+		return false;
+	if (cma_move_folio(folio))
+		return true;
+	if (fgp_flags & FGP_NOWAIT || cma_has_waited(page) || cma_rests(page)) {
+		cma_count_failed(page);
+		return false;
+	}
+	folio_put(folio);
+	saved = memalloc_flags_save(fgp_flags & FGP_NOFS ? PF_MEMALLOC_NOFS : 0);
+	cma_wait_for(page);
+	memalloc_flags_restore(saved);
+	return true;
+}
+
+/**
+ * __cma_guard_mkwrite() - move out what is about to be written to
  * @vmf: a write fault, about to call page_mkwrite()
  * @folio: the loan that it is about, with a reference
  *
- * A file system freezes by shutting out writers first, and only then page
- * faults: while we are a writer, page_mkwrite() does not sleep for that.  Where
- * the door is shut already, the folio is moved, and the fault waits with the new
- * one.
- *
- * Context: mmap_lock or the VMA's lock held; may sleep.
- * Return: 1 to go on, and to call __cma_guard_mkwrite_done() afterwards; -EAGAIN if
- *	the reference is gone and the fault has to begin anew.
+ * Context: mmap_lock or the VMA's lock held; waits only where it can give that up.
+ * Return: 0 to go on; VM_FAULT_NOPAGE or VM_FAULT_RETRY if the reference is gone and
+ *	the fault has to begin anew.
  */
-int __cma_guard_mkwrite(struct vm_fault *vmf, struct folio *folio)
+vm_fault_t __cma_guard_mkwrite(struct vm_fault *vmf, struct folio *folio)
 {
-	if (sb_start_write_trylock(cma_fault_sb(vmf)))
-		return 1;
-	if (!cma_move_folio(folio)) {
-		folio_put(folio);
-		cma_guard_sleep(CMA_GUARD_PAUSE_US);
-	}
-	return -EAGAIN;
-}
+	struct page *page = &folio->page;
+	struct file *file;
 
-/**
- * __cma_guard_mkwrite_done() - page_mkwrite() is over
- * @vmf: the write fault
- */
-void __cma_guard_mkwrite_done(struct vm_fault *vmf)
-{
-	sb_end_write(cma_fault_sb(vmf));
+	if (cma_is_written(folio))
+		return 0;
+	if (cma_move_folio(folio))
+		return VM_FAULT_NOPAGE;
+	file = cma_rests(page) ? NULL : maybe_unlock_mmap_for_io(vmf, NULL);
+	if (!file) {
+		cma_count_failed(page);
+		return 0;
+	}
+	folio_put(folio);
+	cma_wait_for(page);
+	fput(file);
+	return VM_FAULT_RETRY;
 }
 
 /* Migration. */
@@ -789,8 +852,9 @@ void __cma_put_back(struct folio *folio)
  * @newfolio: the folio, perhaps of an area
  * @folio: the folio in whose place it goes
  *
- * The file may have changed hands since @folio was chosen.  A mapping remembers
- * that it had a loan, whichever way the loan got there.
+ * The file may have changed hands since @folio was chosen, and @folio may have been
+ * written to.  A mapping remembers that it had a loan, whichever way the loan got
+ * there.
  *
  * Context: under the xarray's lock.
  * Return: false if the mapping's pages may not be lent.
@@ -801,6 +865,8 @@ bool __cma_may_receive(struct address_space *mapping,
 	if (folio_test_swapcache(folio) || !cma_find_area(page_to_pfn(&newfolio->page)))
 		return true;
 	if (!(mapping_gfp_mask(mapping) & __GFP_CMA))
+		return false;
+	if (!folio_test_swapbacked(folio) && cma_is_written(folio))
 		return false;
 	set_bit(AS_CMA_LENT, &mapping->flags);
 	return true;

@@ -617,11 +617,13 @@ static void cma_drop_clean(struct cma_recall *rc, struct cma_scan *scan)
 /**
  * struct cma_target - where loans go
  * @gfp: what the allocation of a page may do
+ * @paid: a page that is there already, or NULL
  * @sparing: others are not left without
  * @no_memory: result: there was no page for one of them
  */
 struct cma_target {
 	gfp_t gfp;
+	struct folio *paid;
 	bool sparing;
 	bool no_memory;
 };
@@ -709,9 +711,9 @@ static bool cma_leaves_enough(const struct folio *dst)
  * Targets lie outside of every area: they are movable, but no borrower's.  For a
  * large folio nothing is compacted, migrate_pages() splits it instead.
  */
-static struct folio *cma_new_folio(struct folio *src, unsigned long private)
+static struct folio *cma_alloc_target(struct folio *src,
+				      const struct cma_target *target)
 {
-	struct cma_target *target = (void *)private;
 	gfp_t gfp = target->gfp | __GFP_HIGHMEM | __GFP_MOVABLE;
 	struct folio *dst;
 
@@ -721,6 +723,20 @@ static struct folio *cma_new_folio(struct folio *src, unsigned long private)
 	if (dst && target->sparing && !cma_leaves_enough(dst)) {
 		folio_put(dst);
 		dst = NULL;
+	}
+	return dst;
+}
+
+static struct folio *cma_new_folio(struct folio *src, unsigned long private)
+{
+	struct cma_target *target = (void *)private;
+	struct folio *dst;
+
+	if (target->paid && !folio_test_large(src)) {
+		dst = target->paid;
+		target->paid = NULL;
+	} else {
+		dst = cma_alloc_target(src, target);
 	}
 	if (dst)
 		cma_note_target(folio_pfn(dst));
@@ -745,17 +761,22 @@ static unsigned int cma_move_to(struct list_head *folios,
  * cma_move_out() - migrate isolated folios out of the areas
  * @folios: the folios; those that could not be moved stay on the list
  * @gfp: what the allocation of targets may do
+ * @paid: a target of one page that is there already, or NULL; it is used, or freed
  *
  * Waits for no folio: locks are tried, what is under writeback stays.
  *
  * Context: process context, may sleep.
  * Return: pages moved.
  */
-unsigned int cma_move_out(struct list_head *folios, gfp_t gfp)
+unsigned int cma_move_out(struct list_head *folios, gfp_t gfp,
+			  struct folio *paid)
 {
-	struct cma_target target = { .gfp = gfp };
+	struct cma_target target = { .gfp = gfp, .paid = paid };
+	unsigned int moved = cma_move_to(folios, &target);
 
-	return cma_move_to(folios, &target);
+	if (target.paid)
+		folio_put(target.paid);
+	return moved;
 }
 
 /*

@@ -184,27 +184,6 @@ void cma_mark_filesystem(struct file_system_type *fs)
 		fs->fs_flags |= FS_CMA_LEND;
 }
 
-/**
- * cma_unlend_mapping() - the page cache of a file may no longer be lent
- * @mapping: the file's mapping
- *
- * What is lent already is dropped where nobody refers to it; the caller has
- * written it back.
- *
- * Context: may sleep.
- */
-void cma_unlend_mapping(struct address_space *mapping)
-{
-	if (!(mapping_gfp_mask(mapping) & __GFP_CMA))
-		return;
-	mapping_set_gfp_mask(mapping, mapping_gfp_mask(mapping) & ~__GFP_CMA);
-	if (!mapping->nrpages)
-		return;
-	unmap_mapping_range(mapping, 0, 0, 0);
-	invalidate_mapping_pages(mapping, 0, -1);
-}
-EXPORT_SYMBOL_GPL(cma_unlend_mapping);
-
 /* Boot: reserve and activate. */
 
 static int __init cma_check_zone(const struct cma *cma)

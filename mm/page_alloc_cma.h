@@ -296,7 +296,8 @@ unsigned long cma_range_cost(unsigned long start, unsigned long end,
 void cma_describe(struct cma_culprit *culprit, unsigned long pfn);
 bool cma_isolate_loan(struct folio *folio, struct list_head *folios);
 void cma_drain_batches(unsigned long limit);
-unsigned int cma_move_out(struct list_head *folios, gfp_t gfp);
+unsigned int cma_move_out(struct list_head *folios, gfp_t gfp,
+			  struct folio *paid);
 bool cma_moved_out_lately(unsigned long pfn);
 int cma_expected_refs(const struct folio *folio);
 
@@ -339,8 +340,8 @@ size_t __cma_read_folio(struct folio *folio, size_t offset, size_t *bytes,
 size_t __cma_read_page(struct page *page, size_t offset, size_t *bytes,
 		       struct iov_iter *iter);
 bool cma_take_hold(struct vm_fault *vmf, struct folio **folio);
-int __cma_guard_mkwrite(struct vm_fault *vmf, struct folio *folio);
-void __cma_guard_mkwrite_done(struct vm_fault *vmf);
+bool __cma_guard_write(struct folio *folio, fgf_t fgp_flags);
+vm_fault_t __cma_guard_mkwrite(struct vm_fault *vmf, struct folio *folio);
 void __cma_put_back(struct folio *folio);
 bool __cma_may_receive(struct address_space *mapping,
 		       const struct folio *newfolio, const struct folio *folio);
@@ -438,6 +439,24 @@ static inline struct folio *cma_alloc_file_folio(gfp_t gfp, unsigned int order)
 			return folio;
 	}
 	return filemap_alloc_folio(gfp, 0);
+}
+
+/*
+ * A file's loan is clean: whoever wants a folio to be there, but for a page fault,
+ * is going to write to it.
+ */
+static inline bool cma_is_for_write(fgf_t fgp_flags)
+{
+	return (fgp_flags & (FGP_CREAT | FGP_FOR_MMAP)) == FGP_CREAT;
+}
+
+/* Hook in __filemap_get_folio(): what is written to is not borrowed. */
+static inline struct folio *cma_alloc_folio_for(fgf_t fgp_flags, gfp_t gfp,
+						unsigned int order)
+{
+	if (cma_is_for_write(fgp_flags))
+		return filemap_alloc_folio(gfp & ~__GFP_CMA, order);
+	return cma_alloc_file_folio(gfp, order);
 }
 
 /* Hooks where shmem allocates and swaps in: beyond what fits outside, it is no borrower. */
@@ -727,31 +746,28 @@ static inline bool cma_let_go(struct folio **folio)
 }
 
 /*
- * Hooks around do_page_mkwrite(): below 0 if the fault has to begin anew, without
- * the reference to the folio; else what the second one wants to know.
+ * Hook in __filemap_get_folio(): true if the folio was about to be written to, and
+ * has to be looked up again, without the reference to it.
  */
-static inline int cma_guard_mkwrite(struct vm_fault *vmf, struct folio *folio)
+static inline bool cma_guard_write(const struct address_space *mapping,
+				   struct folio *folio, fgf_t fgp_flags)
 {
-	return cma_is_lent(&folio->page) ? __cma_guard_mkwrite(vmf, folio) : 0;
-}
-
-static inline void cma_guard_mkwrite_done(struct vm_fault *vmf, int lent)
-{
-	if (lent)
-		__cma_guard_mkwrite_done(vmf);
+	if (!static_branch_unlikely(&cma_active_key) ||
+	    !cma_is_for_write(fgp_flags) ||
+	    !test_bit(AS_CMA_LENT, &mapping->flags) ||
+	    !cma_is_lent(&folio->page))
+		return false;
+	return __cma_guard_write(folio, fgp_flags);
 }
 
 /*
- * Hook in wp_page_shared(), before the writer may be throttled: true if the
- * reference to the folio is gone.  It is locked, so as long as it has a mapping
- * the page cache keeps it.
+ * Hook before do_page_mkwrite(): if it is not 0, the fault ends like this, and the
+ * reference to the folio is gone.
  */
-static inline bool cma_guard_dirty(struct folio *folio)
+static inline vm_fault_t cma_guard_mkwrite(struct vm_fault *vmf,
+					   struct folio *folio)
 {
-	if (!cma_is_lent(&folio->page) || !folio->mapping)
-		return false;
-	folio_put(folio);
-	return true;
+	return cma_is_lent(&folio->page) ? __cma_guard_mkwrite(vmf, folio) : 0;
 }
 
 /*
@@ -820,6 +836,12 @@ static inline bool cma_may_borrow(gfp_t gfp)
 }
 
 static inline struct folio *cma_alloc_file_folio(gfp_t gfp, unsigned int order)
+{
+	return filemap_alloc_folio(gfp, order);
+}
+
+static inline struct folio *cma_alloc_folio_for(fgf_t fgp_flags, gfp_t gfp,
+						unsigned int order)
 {
 	return filemap_alloc_folio(gfp, order);
 }
@@ -979,18 +1001,16 @@ static inline bool cma_take_hold(struct vm_fault *vmf, struct folio **folio)
 	return true;
 }
 
-static inline int cma_guard_mkwrite(struct vm_fault *vmf, struct folio *folio)
-{
-	return 0;
-}
-
-static inline void cma_guard_mkwrite_done(struct vm_fault *vmf, int lent)
-{
-}
-
-static inline bool cma_guard_dirty(struct folio *folio)
+static inline bool cma_guard_write(const struct address_space *mapping,
+				   struct folio *folio, fgf_t fgp_flags)
 {
 	return false;
+}
+
+static inline vm_fault_t cma_guard_mkwrite(struct vm_fault *vmf,
+					   struct folio *folio)
+{
+	return 0;
 }
 
 static inline bool cma_lent_comes_first(struct list_head *folios)

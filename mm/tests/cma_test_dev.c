@@ -616,6 +616,7 @@ static int cma_test_find_hold(struct cma *cma, struct cma_test_hold *req,
 	for (; pfn < end; pfn++) {
 		if (cma_test_hold_page(held, pfn, req->kinds, mapping)) {
 			req->pfn = pfn;
+			req->index = READ_ONCE(pfn_to_page(pfn)->index);
 			return 0;
 		}
 		if (!(pfn % 1024))
@@ -693,6 +694,7 @@ static int cma_test_ioctl_unhold(struct cma_test_file *file, void *arg)
  * @pages: pages of its folio from this one on; 0 if it is free
  * @refs: references to its folio
  * @expected: those that migration accounts for
+ * @written: dirty, or under writeback
  * @owner: type of its file system, if it has one
  */
 struct cma_test_look {
@@ -700,6 +702,7 @@ struct cma_test_look {
 	unsigned long pages;
 	int refs;
 	int expected;
+	bool written;
 	char owner[CMA_TEST_OWNER_LEN];
 };
 
@@ -727,6 +730,7 @@ static void cma_test_look_at(struct cma_test_look *look, struct folio *folio)
 		return;
 	look->refs = folio_ref_count(folio) - 1;
 	look->expected = cma_test_expected_refs(folio);
+	look->written = folio_test_dirty(folio) || folio_test_writeback(folio);
 	mapping = READ_ONCE(folio->mapping);
 	if (look->kind != CMA_TEST_ANON && mapping && mapping->host)
 		strscpy(look->owner, mapping->host->i_sb->s_type->name);
@@ -782,6 +786,7 @@ static bool cma_test_count_look(struct cma_test_walk *req,
 		break;
 	case CMA_TEST_FILE:
 		req->file += pages;
+		req->written += look->written ? pages : 0;
 		break;
 	default:
 		req->other += pages;

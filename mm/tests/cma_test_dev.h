@@ -190,6 +190,7 @@ struct cma_test_share {
  * @mode: CMA_TEST_BY_*
  * @fd: a file whose page it has to be, -1 for any
  * @handle: out: names the hold in CMA_TEST_UNHOLD on the same open file
+ * @index: out: for a page of a file, where in it, in pages
  *
  * Small folios only. It lasts until it is told, or until the process that asked
  * for it closes the file.
@@ -201,6 +202,7 @@ struct cma_test_hold {
 	__u32 mode;
 	__s32 fd;
 	__u32 handle;
+	__u64 index;
 };
 
 /**
@@ -234,6 +236,7 @@ struct cma_test_owner {
  * @anon: out: lent to anonymous memory
  * @shmem: out: lent to tmpfs and the like
  * @file: out: lent to page cache
+ * @written: out: of @file, what is dirty or under writeback
  * @other: out: none of the above
  * @excess: out: loans with references that migration does not account for
  * @other_lasting: out: of @other, those that still were it at a second look
@@ -256,6 +259,7 @@ struct cma_test_walk {
 	__u64 anon;
 	__u64 shmem;
 	__u64 file;
+	__u64 written;
 	__u64 other;
 	__u64 excess;
 	__u64 other_lasting;
