@@ -618,13 +618,13 @@ static void cma_drop_clean(struct cma_recall *rc, struct cma_scan *scan)
  * struct cma_target - where loans go
  * @gfp: what the allocation of a page may do
  * @paid: a page that is there already, or NULL
- * @sparing: others are not left without
+ * @rc: for a recall: its batches end with it, and it does not leave others without
  * @no_memory: result: there was no page for one of them
  */
 struct cma_target {
 	gfp_t gfp;
 	struct folio *paid;
-	bool sparing;
+	const struct cma_recall *rc;
 	bool no_memory;
 };
 
@@ -707,6 +707,12 @@ static bool cma_leaves_enough(const struct folio *dst)
 	       cma_has_spare(zone_to_nid(zone), 0);
 }
 
+static bool cma_recall_ends(const struct cma_recall *rc)
+{
+	return fatal_signal_pending(current) ||
+	       time_after_eq(jiffies, rc->deadline);
+}
+
 /*
  * Targets lie outside of every area: they are movable, but no borrower's.  For a
  * large folio nothing is compacted, migrate_pages() splits it instead.
@@ -720,7 +726,7 @@ static struct folio *cma_alloc_target(struct folio *src,
 	if (folio_test_large(src))
 		gfp = (gfp & ~__GFP_DIRECT_RECLAIM) | __GFP_COMP;
 	dst = __folio_alloc(gfp, folio_order(src), folio_nid(src), NULL);
-	if (dst && target->sparing && !cma_leaves_enough(dst)) {
+	if (dst && target->rc && !cma_leaves_enough(dst)) {
 		folio_put(dst);
 		dst = NULL;
 	}
@@ -732,6 +738,8 @@ static struct folio *cma_new_folio(struct folio *src, unsigned long private)
 	struct cma_target *target = (void *)private;
 	struct folio *dst;
 
+	if (target->rc && cma_recall_ends(target->rc))
+		return NULL;
 	if (target->paid && !folio_test_large(src)) {
 		dst = target->paid;
 		target->paid = NULL;
@@ -789,7 +797,7 @@ static bool cma_move(struct cma_recall *rc, struct cma_scan *scan)
 	struct cma_target target = {
 		.gfp = (rc->gfp & __GFP_KSWAPD_RECLAIM) | __GFP_NOWARN |
 		       __GFP_NOMEMALLOC,
-		.sparing = true,
+		.rc = rc,
 	};
 
 	rc->moved += cma_move_to(&scan->folios, &target);
@@ -907,12 +915,6 @@ static unsigned long cma_reclaim_some(const struct cma_recall *rc,
 	return nr;
 }
 
-static bool cma_recall_ends(const struct cma_recall *rc)
-{
-	return fatal_signal_pending(current) ||
-	       time_after_eq(jiffies, rc->deadline);
-}
-
 /* Memory for the next batch, from elsewhere: what is left of this one needs some. */
 static void cma_reclaim(const struct cma_recall *rc, struct cma_scan *scan)
 {
@@ -934,19 +936,25 @@ static void cma_reclaim(const struct cma_recall *rc, struct cma_scan *scan)
 	scan->spare = cma_any_spare(CMA_EVACUATE_BATCH);
 }
 
-/* Move what can be moved; where there is no memory for that, go down the ladder. */
+/*
+ * Move what can be moved; where there is no memory for that, go down the ladder.  What
+ * reclaims elsewhere has nothing isolated meanwhile.
+ */
 static void cma_evacuate(struct cma_recall *rc, struct cma_scan *scan)
 {
+	bool more = false;
+
 	scan->nr = 0;
 	cma_drop_clean(rc, scan);
 	if (!cma_move(rc, scan)) {
 		scan->no_memory = true;
 		cma_drop_clean(rc, scan);
-		if (!list_empty(&scan->folios) &&
-		    (!cma_write_out(rc, scan) || !list_empty(&scan->folios)))
-			cma_reclaim(rc, scan);
+		more = !list_empty(&scan->folios) &&
+		       (!cma_write_out(rc, scan) || !list_empty(&scan->folios));
 	}
 	cma_put_rest(rc, scan);
+	if (more)
+		cma_reclaim(rc, scan);
 }
 
 /* Has the caller been killed, or has its time run out? */

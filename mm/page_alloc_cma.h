@@ -770,6 +770,12 @@ static inline vm_fault_t cma_guard_mkwrite(struct vm_fault *vmf,
 	return cma_is_lent(&folio->page) ? __cma_guard_mkwrite(vmf, folio) : 0;
 }
 
+/* Hooks in KSM: what it leaves alone. */
+static inline bool cma_ksm_skips(const struct folio *folio)
+{
+	return folio_is_zone_device(folio) || cma_is_lent(&folio->page);
+}
+
 /*
  * Hook in do_pages_move(): is the folio that was queued last a loan?  Then it is
  * to be moved now, before the others.
@@ -1011,6 +1017,11 @@ static inline vm_fault_t cma_guard_mkwrite(struct vm_fault *vmf,
 					   struct folio *folio)
 {
 	return 0;
+}
+
+static inline bool cma_ksm_skips(const struct folio *folio)
+{
+	return folio_is_zone_device(folio);
 }
 
 static inline bool cma_lent_comes_first(struct list_head *folios)

@@ -53,6 +53,7 @@
 #define TOO_LATE_MS	10000U
 
 #define SYSFS		"/sys/kernel/mm/cma/"
+#define KSM		"/sys/kernel/mm/ksm/"
 #define TRACING		"/sys/kernel/tracing/"
 #define EVENT		TRACING "events/cma_lend/cma_lend_blocked/enable"
 
@@ -62,6 +63,7 @@
 
 static int data_fd = -1, shmem_fd = -1;
 static char *balloon, *mine;
+static bool alike;
 static size_t mine_bytes, shmem_bytes;
 
 static void free_balloon(void)
@@ -94,10 +96,10 @@ static void read_some(void)
 	at = (at + STEP) % (cma_mem_total() / STEP * STEP);
 }
 
-/* Every page differs. */
+/* Every page differs, or none. */
 static uint64_t word_of(size_t at)
 {
-	return (at / BLOCK_PAGE + 1) * 0x9e3779b97f4a7c15ULL;
+	return (alike ? 1 : at / BLOCK_PAGE + 1) * 0x9e3779b97f4a7c15ULL;
 }
 
 static void touch_some(void)
@@ -436,6 +438,7 @@ static void begin(void)
 	cma_block_stop(&block);
 	free_balloon();
 	free_mine();
+	alike = false;
 	set_area("oom", 1);
 	set_deadline(LATE_MS);
 	granted_before = cma_sysfs(AREA, "guard_failed");
@@ -1078,6 +1081,53 @@ static int file_loans_are_clean(void)
 	return KSFT_PASS;
 }
 
+static unsigned long long ksm(const char *file)
+{
+	unsigned long long value;
+	char path[96];
+
+	snprintf(path, sizeof(path), KSM "%s", file);
+	return cma_read_number(path, &value) ? 0 : value;
+}
+
+static bool ksm_is_round(void *data)
+{
+	return ksm("full_scans") >= *(unsigned long long *)data;
+}
+
+/*
+ * ksmd refers to pages while it waits for mmap_lock, for as long as user space likes.
+ * So it does not look at loans: those that are all alike stay what they are.
+ */
+static int ksm_leaves_loans_alone(void)
+{
+	unsigned long long rounds, before, after;
+	bool round;
+
+	begin();
+	if (cma_write_text(KSM "pages_to_scan", "10000"))
+		return KSFT_SKIP;
+	cma_write_text(KSM "sleep_millisecs", "0");
+	fill_outside();
+	alike = true;
+	cma_expect(!madvise(mine, ROOM, MADV_MERGEABLE), "madvise: %m");
+	lend_to(CMA_TEST_ANON);
+	free_balloon();
+	before = lent(CMA_TEST_ANON);
+	rounds = ksm("full_scans") + 4;
+	cma_write_text(KSM "run", "1");
+	round = cma_wait(ksm_is_round, &rounds, LIMIT_MS);
+	after = lent(CMA_TEST_ANON);
+	ksft_print_msg("row ksm lent=%llu before=%llu sharing=%llu\n", after,
+		       before, ksm("pages_sharing"));
+	cma_write_text(KSM "run", "0");
+	cma_expect(round, "ksmd has not come round");
+	cma_expect(after > before / 2, "loans are merged");
+	cma_expect(cma_is_whole(AREA), "loans are held");
+	cma_expect(mine_is_intact(), "memory has changed");
+	return KSFT_PASS;
+}
+
 static const struct cma_case cases[] = {
 	/* First, before memory is full. */
 	{ "an empty area costs nothing", empty_costs_nothing, true, "empty" },
@@ -1096,6 +1146,7 @@ static const struct cma_case cases[] = {
 	{ "killed while it waits", killed_while_it_waits, true, "killed" },
 	{ "only borrowers borrow", only_borrowers_borrow, true, "borrowers" },
 	{ "a file's loans are clean", file_loans_are_clean, true, "clean" },
+	{ "ksmd leaves loans alone", ksm_leaves_loans_alone, true, "ksm" },
 	{ "nobody holds loans", nobody_holds_loans, true, "holders" },
 };
 
@@ -1110,6 +1161,7 @@ static void restore(void)
 	lend_others("all");
 	cma_write_text(SYSFS AREA "/deadline_ms", "5000");
 	cma_write_text(SYSFS AREA "/oom", "1");
+	cma_write_text(KSM "run", "0");
 	cma_inject_stop();
 	cma_block_settings(true);
 }
