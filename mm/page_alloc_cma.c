@@ -23,6 +23,7 @@
 
 #include <linux/bitmap.h>
 #include <linux/cma_lend.h>
+#include <linux/delay.h>
 #include <linux/fs.h>
 #include <linux/highmem.h>
 #include <linux/init.h>
@@ -36,6 +37,7 @@
 #include <linux/pageblock-flags.h>
 #include <linux/pagemap.h>
 #include <linux/sched/mm.h>
+#include <linux/sched/signal.h>
 #include <linux/sizes.h>
 #include <linux/slab.h>
 #include <linux/string.h>
@@ -51,6 +53,8 @@
 
 /* What bounds a request of up to 64 MiB, see cma_time_limit(). */
 #define CMA_DEADLINE_MS		5000
+/* Before another try to isolate. */
+#define CMA_ISOLATE_PAUSE_US	1000UL
 /*
  * Pageblocks are isolated in units that free chunks can't straddle: two blocks
  * isolated one by one may merge, unlocked, into a chunk larger than either.
@@ -586,8 +590,27 @@ static int cma_recall_here(struct cma_request *req)
 }
 
 /*
+ * A pageblock could not be isolated: others have it, or what they free and allocate
+ * was in the way.  Neither lasts.  Return: as below.
+ */
+static int cma_not_isolated(struct cma_request *req)
+{
+	req->rc.first_busy = req->rc.taken;
+	req->rc.stuck_since = jiffies;
+	req->err = -EBUSY;
+	if (!gfpflags_allow_blocking(req->rc.gfp) ||
+	    time_after_eq(jiffies, req->deadline))
+		return -EBUSY;
+	if (fatal_signal_pending(current))
+		return -EINTR;
+	usleep_range_state(CMA_ISOLATE_PAUSE_US, 2 * CMA_ISOLATE_PAUSE_US,
+			   TASK_KILLABLE);
+	return -EAGAIN;
+}
+
+/*
  * Take the claimed range, with recall where it is not free.  Return: 0, -EAGAIN
- * where another place should be tried, or why the request fails.
+ * where another place, or this one, should be tried, or why the request fails.
  */
 static int cma_recall(struct cma_request *req)
 {
@@ -606,8 +629,7 @@ static int cma_recall(struct cma_request *req)
 		ret = cma_recall_here(req);
 		cma_unisolate(req->cma, start, rc->end);
 	} else {
-		rc->first_busy = start;
-		rc->stuck_since = jiffies;
+		ret = cma_not_isolated(req);
 	}
 	if (ret)
 		cma_untake(rc);
@@ -778,7 +800,7 @@ struct page *cma_alloc(struct cma *cma, unsigned long count, unsigned int align,
  * @align: log2 of the alignment of its physical address, in pages
  * @no_warn: print nothing where the request fails
  * @timeout: jiffies; the area's own deadline counts where that is sooner.  With
- *	0, what is free is taken, and what can be recalled in one go.
+ *	0, what is free is taken, and what page cache gives back at once.
  *
  * Context: as for cma_alloc().
  * Return: the first page, each page with a reference of its own, or NULL.

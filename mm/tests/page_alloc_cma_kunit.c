@@ -9,8 +9,11 @@
 #include <linux/cma.h>
 #include <linux/cma_lend.h>
 #include <linux/mm.h>
+#include <linux/pageblock-flags.h>
 #include <linux/sched/mm.h>
+#include <linux/workqueue.h>
 
+#include "../cma_compat.h"
 #include "../page_alloc_cma.h"
 
 static int match_area(struct cma *cma, void *data)
@@ -207,6 +210,48 @@ static void isolates_nothing_for_long(struct kunit *test)
 	expect_lending(test, cma);
 }
 
+/**
+ * struct foreigner - somebody who has isolated a pageblock for a while
+ * @work: ends that
+ * @loan: a page of the block, to be freed then
+ */
+struct foreigner {
+	struct delayed_work work;
+	struct page *loan;
+};
+
+static void foreigner_leaves(struct work_struct *work)
+{
+	struct foreigner *f = container_of(work, struct foreigner, work.work);
+	unsigned long pfn = pageblock_start_pfn(page_to_pfn(f->loan));
+
+	cma_unisolate_pages(pfn, pfn + pageblock_nr_pages);
+	__free_page(f->loan);
+}
+
+/* A block that can't be isolated now can be later: no reason to refuse. */
+static void waits_for_isolation(struct kunit *test)
+{
+	struct cma *cma = test->priv;
+	struct foreigner f = { .loan = lend_one(test, cma) };
+	unsigned long pfn = pageblock_start_pfn(page_to_pfn(f.loan));
+	u64 before = count_failures(cma, CMA_FAIL_BUSY);
+	struct page *page;
+
+	KUNIT_ASSERT_EQ(test, cma_isolate_pages(pfn, pfn + pageblock_nr_pages), 0);
+	INIT_DELAYED_WORK_ONSTACK(&f.work, foreigner_leaves);
+	schedule_delayed_work(&f.work, HZ / 10);
+	page = cma_alloc(cma, cma->count, 0, true);
+	KUNIT_EXPECT_NOT_NULL(test, page);
+	flush_delayed_work(&f.work);
+	destroy_delayed_work_on_stack(&f.work);
+	if (page)
+		cma_release(cma, page, cma->count);
+	KUNIT_EXPECT_EQ(test, count_failures(cma, CMA_FAIL_BUSY), before);
+	expect_lending(test, cma);
+	expect_no_block(test, cma);
+}
+
 static void serves_without_file_systems(struct kunit *test)
 {
 	struct cma *cma = test->priv;
@@ -317,6 +362,7 @@ static struct kunit_case cases[] = {
 	KUNIT_CASE(folios_come_whole),
 	KUNIT_CASE(leaves_one_run),
 	KUNIT_CASE(isolates_nothing_for_long),
+	KUNIT_CASE(waits_for_isolation),
 	KUNIT_CASE(serves_without_file_systems),
 	KUNIT_CASE(serves_what_is_free_at_once),
 	KUNIT_CASE(tells_loans_from_device_pages),
