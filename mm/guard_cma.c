@@ -48,7 +48,7 @@
 #define CMA_GUARD_PAUSE_US	500U
 /* up to here where somebody holds the page, */
 #define CMA_GUARD_SHORT_US	4000U
-/* or here where the kernel itself does: a quarter of a second in all. */
+/* or here where the kernel itself does, or has memory: a quarter of a second in all. */
 #define CMA_GUARD_LAST_US	128000U
 /* So many times as long as it waited in vain, a task does not wait again. */
 #define CMA_GUARD_REST		4
@@ -275,6 +275,12 @@ enum cma_obstacle {
 	NR_CMA_OBSTACLES
 };
 
+/* Is what is waited for on its way, because the kernel itself keeps it? */
+static bool cma_will_end(const struct page *page, bool has_target)
+{
+	return has_target ? cma_in_transit(page) : cma_any_spare(1);
+}
+
 /* Wait for memory, and for whoever keeps the page from moving, with nothing held. */
 static enum cma_obstacle cma_wait_and_move(struct page *page)
 {
@@ -288,8 +294,8 @@ static enum cma_obstacle cma_wait_and_move(struct page *page)
 		/* A batch may have the reference that keeps it here. */
 		if (us == CMA_GUARD_PAUSE_US)
 			cma_drain_batches(CMA_GUARD_DRAIN);
-		if (us > (cma_in_transit(page) ? CMA_GUARD_LAST_US :
-						 CMA_GUARD_SHORT_US) ||
+		if (us > (cma_will_end(page, target) ? CMA_GUARD_LAST_US :
+						       CMA_GUARD_SHORT_US) ||
 		    fatal_signal_pending(current))
 			return target ? CMA_HELD : CMA_NO_TARGET;
 		cma_guard_sleep(us);
@@ -304,7 +310,7 @@ static enum cma_obstacle cma_wait_and_move(struct page *page)
  *	for that again until then
  *
  * Several tasks may share one, and nothing is locked: at worst somebody waits once
- * more, or once less.
+ * more or less, or not at all.
  */
 struct cma_wait {
 	const struct task_struct *task;
@@ -334,11 +340,12 @@ static void cma_wait_for(struct page *page)
 			   (CMA_GUARD_REST + 1) * (get_jiffies_64() - start) + 1);
 }
 
-static bool cma_has_waited(const struct page *page)
+/* For this page; or nobody knows, because others have waited since. */
+static bool cma_may_have_waited(const struct page *page)
 {
 	const struct cma_wait *wait = cma_my_wait();
 
-	return READ_ONCE(wait->task) == current &&
+	return READ_ONCE(wait->task) != current ||
 	       READ_ONCE(wait->pfn) == page_to_pfn(page);
 }
 
@@ -364,7 +371,7 @@ static bool cma_may_wait(const struct page *page, unsigned int foll_flags)
 	if (!(foll_flags & FOLL_UNLOCKABLE) ||
 	    foll_flags & (FOLL_NOWAIT | FOLL_NOFAULT))
 		return false;
-	if (foll_flags & FOLL_TRIED && cma_has_waited(page))
+	if (foll_flags & FOLL_TRIED && cma_may_have_waited(page))
 		return false;
 	return !cma_rests(page);
 }
@@ -772,16 +779,31 @@ static bool cma_is_written(const struct folio *folio)
 	return folio_test_dirty(folio) || folio_test_writeback(folio);
 }
 
+/* What else the caller has locked must not be waited for. */
+static unsigned int cma_scope_of(fgf_t fgp_flags, gfp_t gfp)
+{
+	unsigned int scope = 0;
+
+	if (fgp_flags & FGP_NOFS || !(gfp & __GFP_FS))
+		scope |= PF_MEMALLOC_NOFS;
+	if (!(gfp & __GFP_IO))
+		scope |= PF_MEMALLOC_NOIO;
+	return scope;
+}
+
 /**
  * __cma_guard_write() - move out what is about to be written to
  * @folio: a loan of a page cache, with a reference
  * @fgp_flags: FGP_*
+ * @gfp: what the caller would allocate with; 0 if it would not
+ * @waited: whether there was a wait for this look-up; one is enough
  *
- * Context: may sleep, for a moment, unless FGP_NOWAIT; the caller may be in a
- *	transaction.
+ * Context: may sleep, for a moment, and waits if @gfp may; the caller may be in a
+ *	transaction, and have other folios locked.
  * Return: true if the reference is gone, and the page has to be looked up again.
  */
-bool __cma_guard_write(struct folio *folio, fgf_t fgp_flags)
+bool __cma_guard_write(struct folio *folio, fgf_t fgp_flags, gfp_t gfp,
+		       bool *waited)
 {
 	struct page *page = &folio->page;
 	unsigned int saved;
@@ -790,12 +812,14 @@ bool __cma_guard_write(struct folio *folio, fgf_t fgp_flags)
 		return false;
 	if (cma_move_folio(folio))
 		return true;
-	if (fgp_flags & FGP_NOWAIT || cma_has_waited(page) || cma_rests(page)) {
+	if (*waited || fgp_flags & FGP_NOWAIT || !gfpflags_allow_blocking(gfp) ||
+	    cma_rests(page)) {
 		cma_count_failed(page);
 		return false;
 	}
+	*waited = true;
 	folio_put(folio);
-	saved = memalloc_flags_save(fgp_flags & FGP_NOFS ? PF_MEMALLOC_NOFS : 0);
+	saved = memalloc_flags_save(cma_scope_of(fgp_flags, gfp));
 	cma_wait_for(page);
 	memalloc_flags_restore(saved);
 	return true;

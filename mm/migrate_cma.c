@@ -687,7 +687,14 @@ static bool cma_has_spare(int nid, unsigned long pages)
 	return !pages;
 }
 
-static bool cma_any_spare(unsigned long pages)
+/**
+ * cma_any_spare() - is there memory to be had, free or by reclaim?
+ * @pages: how much, beside what others need
+ *
+ * Context: any.
+ * Return: true if so, on any node; a guess.
+ */
+bool cma_any_spare(unsigned long pages)
 {
 	int nid;
 
@@ -738,7 +745,8 @@ static struct folio *cma_new_folio(struct folio *src, unsigned long private)
 	struct cma_target *target = (void *)private;
 	struct folio *dst;
 
-	if (target->rc && cma_recall_ends(target->rc))
+	/* For a large one, migrate_pages() would split it and go on. */
+	if (target->rc && cma_recall_ends(target->rc) && !folio_test_large(src))
 		return NULL;
 	if (target->paid && !folio_test_large(src)) {
 		dst = target->paid;
@@ -800,6 +808,8 @@ static bool cma_move(struct cma_recall *rc, struct cma_scan *scan)
 		.rc = rc,
 	};
 
+	if (cma_recall_ends(rc))
+		return true;
 	rc->moved += cma_move_to(&scan->folios, &target);
 	return !target.no_memory;
 }

@@ -298,6 +298,7 @@ bool cma_isolate_loan(struct folio *folio, struct list_head *folios);
 void cma_drain_batches(unsigned long limit);
 unsigned int cma_move_out(struct list_head *folios, gfp_t gfp,
 			  struct folio *paid);
+bool cma_any_spare(unsigned long pages);
 bool cma_moved_out_lately(unsigned long pfn);
 int cma_expected_refs(const struct folio *folio);
 
@@ -340,7 +341,8 @@ size_t __cma_read_folio(struct folio *folio, size_t offset, size_t *bytes,
 size_t __cma_read_page(struct page *page, size_t offset, size_t *bytes,
 		       struct iov_iter *iter);
 bool cma_take_hold(struct vm_fault *vmf, struct folio **folio);
-bool __cma_guard_write(struct folio *folio, fgf_t fgp_flags);
+bool __cma_guard_write(struct folio *folio, fgf_t fgp_flags, gfp_t gfp,
+		       bool *waited);
 vm_fault_t __cma_guard_mkwrite(struct vm_fault *vmf, struct folio *folio);
 void __cma_put_back(struct folio *folio);
 bool __cma_may_receive(struct address_space *mapping,
@@ -442,19 +444,22 @@ static inline struct folio *cma_alloc_file_folio(gfp_t gfp, unsigned int order)
 }
 
 /*
- * A file's loan is clean: whoever wants a folio to be there, but for a page fault,
- * is going to write to it.
+ * A file's loan is clean: whoever looks a folio up to lock it is about to change it,
+ * but for file systems that can't be written to.
  */
-static inline bool cma_is_for_write(fgf_t fgp_flags)
+static inline bool cma_is_for_write(const struct address_space *mapping,
+				    fgf_t fgp_flags)
 {
-	return (fgp_flags & (FGP_CREAT | FGP_FOR_MMAP)) == FGP_CREAT;
+	return fgp_flags & FGP_LOCK && !sb_rdonly(mapping->host->i_sb);
 }
 
 /* Hook in __filemap_get_folio(): what is written to is not borrowed. */
-static inline struct folio *cma_alloc_folio_for(fgf_t fgp_flags, gfp_t gfp,
-						unsigned int order)
+static inline struct folio *
+cma_alloc_folio_for(const struct address_space *mapping, fgf_t fgp_flags,
+		    gfp_t gfp, unsigned int order)
 {
-	if (cma_is_for_write(fgp_flags))
+	if (static_branch_unlikely(&cma_active_key) &&
+	    cma_is_for_write(mapping, fgp_flags))
 		return filemap_alloc_folio(gfp & ~__GFP_CMA, order);
 	return cma_alloc_file_folio(gfp, order);
 }
@@ -747,17 +752,17 @@ static inline bool cma_let_go(struct folio **folio)
 
 /*
  * Hook in __filemap_get_folio(): true if the folio was about to be written to, and
- * has to be looked up again, without the reference to it.
+ * has to be looked up again, without the reference to it.  @waited is false at first.
  */
 static inline bool cma_guard_write(const struct address_space *mapping,
-				   struct folio *folio, fgf_t fgp_flags)
+				   struct folio *folio, fgf_t fgp_flags,
+				   gfp_t gfp, bool *waited)
 {
 	if (!static_branch_unlikely(&cma_active_key) ||
-	    !cma_is_for_write(fgp_flags) ||
 	    !test_bit(AS_CMA_LENT, &mapping->flags) ||
-	    !cma_is_lent(&folio->page))
+	    !cma_is_lent(&folio->page) || !cma_is_for_write(mapping, fgp_flags))
 		return false;
-	return __cma_guard_write(folio, fgp_flags);
+	return __cma_guard_write(folio, fgp_flags, gfp, waited);
 }
 
 /*
@@ -846,8 +851,9 @@ static inline struct folio *cma_alloc_file_folio(gfp_t gfp, unsigned int order)
 	return filemap_alloc_folio(gfp, order);
 }
 
-static inline struct folio *cma_alloc_folio_for(fgf_t fgp_flags, gfp_t gfp,
-						unsigned int order)
+static inline struct folio *
+cma_alloc_folio_for(const struct address_space *mapping, fgf_t fgp_flags,
+		    gfp_t gfp, unsigned int order)
 {
 	return filemap_alloc_folio(gfp, order);
 }
@@ -1008,7 +1014,8 @@ static inline bool cma_take_hold(struct vm_fault *vmf, struct folio **folio)
 }
 
 static inline bool cma_guard_write(const struct address_space *mapping,
-				   struct folio *folio, fgf_t fgp_flags)
+				   struct folio *folio, fgf_t fgp_flags,
+				   gfp_t gfp, bool *waited)
 {
 	return false;
 }

@@ -107,25 +107,6 @@ static int first_file(void)
 
 /* Who may not borrow. */
 
-/* Data in pipes, in pages that the kernel allocates. */
-static int run_pipe(struct cma_block *b)
-{
-	static char buf[BLOCK_CHUNK];
-	size_t held;
-	int fd[2];
-
-	for (held = 0; held < b->bytes; held += BLOCK_CHUNK) {
-		if (pipe(fd) || fcntl(fd[1], F_SETPIPE_SZ, BLOCK_CHUNK) < 0)
-			return cma_block_failed(b, "pipe");
-		if (write(fd[1], buf, BLOCK_CHUNK) != BLOCK_CHUNK)
-			return cma_block_failed(b, "write");
-	}
-	for (;;) {
-		cma_block_report(b, held);
-		cma_block_sleep();
-	}
-}
-
 /* Messages in sockets: how much a message takes is the kernel's choice. */
 #define MESSAGE		1024UL
 #define MESSAGES	256
@@ -154,10 +135,6 @@ static int run_slab(struct cma_block *b)
 		cma_block_sleep();
 	}
 }
-
-static const struct cma_block_kind pipe_kind = {
-	.name = "pipe", .run = run_pipe,
-};
 
 static const struct cma_block_kind slab_kind = {
 	.name = "slab", .run = run_slab,
@@ -225,17 +202,17 @@ static int room_for(const struct cma_block_kind *kind)
 
 static int room_pipe(void)
 {
-	return room_for(&pipe_kind);
+	return room_for(&cma_pipes);
 }
 
 static int room_pipe_huge(void)
 {
-	return room_beside(&pipe_kind, "thp", CLASSIC);
+	return room_beside(&cma_pipes, "thp", CLASSIC);
 }
 
 static int room_pipe_generations(void)
 {
-	return old_lru[0] ? room_beside(&pipe_kind, "anon", GENERATIONS) :
+	return old_lru[0] ? room_beside(&cma_pipes, "anon", GENERATIONS) :
 			    KSFT_SKIP;
 }
 
@@ -296,7 +273,7 @@ static int lru_in_area(const char *name, const char *lru)
 	begin(lru);
 	mem = cma_block_memory(LRU_OUTSIDE);
 	cma_expect(mem, "memory");
-	cma_expect(!cma_block_start(&hog, &pipe_kind,
+	cma_expect(!cma_block_start(&hog, &cma_pipes,
 				    cma_bytes_outside() - LRU_FREE, false) &&
 		   cma_block_ready(&hog, cma_slow(LIMIT_MS)), "no pipes");
 	cma_lend_out(AREA_TEST, 98, cma_slow(LIMIT_MS));
@@ -305,7 +282,7 @@ static int lru_in_area(const char *name, const char *lru)
 	cma_expect(lru_percent() >= LRU_LENT || !cma_is_lend(), "%.1f %%",
 		   lru_percent());
 	kills = cma_vmstat("oom_kill");
-	ok = !cma_block_start(&block, &pipe_kind, LRU_WANT, false) &&
+	ok = !cma_block_start(&block, &cma_pipes, LRU_WANT, false) &&
 	     cma_block_ready(&block, cma_slow(LIMIT_MS)) && cma_block_alive(&hog);
 	kills = cma_vmstat("oom_kill") - kills;
 	ksft_print_msg("row lru-cost-%s ok=%d moved_in=%llu kills=%llu\n", name,
@@ -384,7 +361,7 @@ static unsigned long pages_inside(int fd)
 /* Pipes take all that is free outside, and a little more: others have to move. */
 static void press(size_t bytes)
 {
-	cma_expect(!cma_block_start(&block, &pipe_kind, bytes, false) &&
+	cma_expect(!cma_block_start(&block, &cma_pipes, bytes, false) &&
 		   cma_block_ready(&block, cma_slow(LIMIT_MS)), "no pipes");
 	cma_block_stop(&block);
 }

@@ -226,6 +226,27 @@ const struct cma_block_kind cma_hogs[] = {
 	{ .name = NULL }
 };
 
+/* Data in pipes: it lies in pages that the kernel allocates, and they don't borrow. */
+static int run_pipe(struct cma_block *b)
+{
+	static char buf[BLOCK_CHUNK];
+	size_t held;
+	int fd[2];
+
+	for (held = 0; held < b->bytes; held += BLOCK_CHUNK) {
+		if (pipe(fd) || fcntl(fd[1], F_SETPIPE_SZ, BLOCK_CHUNK) < 0)
+			return cma_block_failed(b, "pipe");
+		if (write(fd[1], buf, BLOCK_CHUNK) != BLOCK_CHUNK)
+			return cma_block_failed(b, "write");
+	}
+	stay(b, held);
+	return 0;
+}
+
+const struct cma_block_kind cma_pipes = {
+	.name = "pipe", .run = run_pipe,
+};
+
 const struct cma_block_kind *cma_hog_find(const char *name)
 {
 	const struct cma_block_kind *kind;

@@ -22,6 +22,8 @@ extern const char * const cma_swap_names[CMA_SWAPS];
 
 /* Hogs by name; the last one has none. Their bytes are what they leave free. */
 extern const struct cma_block_kind cma_hogs[];
+/* Holds its bytes, in memory that is no borrower's. */
+extern const struct cma_block_kind cma_pipes;
 
 unsigned long long cma_vmstat(const char *key);
 unsigned long long cma_reclaimed(void);

@@ -14,7 +14,6 @@
  * skipped.
  */
 #define _GNU_SOURCE
-#include <fcntl.h>
 #include <stdio.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -47,35 +46,13 @@ static enum cma_swap swap;
 static const struct cma_block_kind *kind;
 
 /* What is to be free is held while the hog fills the rest; not by a borrower. */
-static int run_reserve(struct cma_block *b)
-{
-	static char buf[BLOCK_CHUNK];
-	size_t held;
-	int fd[2];
-
-	for (held = 0; held < b->bytes; held += BLOCK_CHUNK) {
-		if (pipe(fd) || fcntl(fd[1], F_SETPIPE_SZ, BLOCK_CHUNK) < 0)
-			return cma_block_failed(b, "pipe");
-		if (write(fd[1], buf, BLOCK_CHUNK) != BLOCK_CHUNK)
-			return cma_block_failed(b, "write");
-	}
-	for (;;) {
-		cma_block_report(b, held);
-		cma_block_sleep();
-	}
-}
-
-static const struct cma_block_kind reserve_kind = {
-	.name = "reserve", .run = run_reserve,
-};
-
 static bool reserve_memory(void)
 {
 	size_t bytes = cma_mem_total() / 100 * (100 - level);
 
 	if (level >= BRIM)
 		return true;
-	return !cma_block_start(&reserve, &reserve_kind, bytes, false) &&
+	return !cma_block_start(&reserve, &cma_pipes, bytes, false) &&
 	       cma_block_ready(&reserve, LIMIT_MS);
 }
 

@@ -44,8 +44,6 @@
  * and a task or two.  They are nobody's then.
  */
 #define TARGETS		(3 * 64)
-/* Whoever can't be served by moving gets the loan, and is counted. Hardly anybody. */
-#define GRANTS		16
 /* Time limits of requests: one that is met, and one that is not. */
 #define SOON_MS		2000U	/* all else is moved by then, on a busy machine */
 #define LATE_MS		50000U
@@ -941,29 +939,6 @@ static int walk_sees_references(void)
 	return KSFT_PASS;
 }
 
-/* Data in pipes, in pages that the kernel allocates. */
-static int run_pipe(struct cma_block *b)
-{
-	static char buf[BLOCK_CHUNK];
-	size_t held;
-	int fd[2];
-
-	for (held = 0; held < b->bytes; held += BLOCK_CHUNK) {
-		if (pipe(fd) || fcntl(fd[1], F_SETPIPE_SZ, BLOCK_CHUNK) < 0)
-			return cma_block_failed(b, "pipe");
-		if (write(fd[1], buf, BLOCK_CHUNK) != BLOCK_CHUNK)
-			return cma_block_failed(b, "write");
-	}
-	for (;;) {
-		cma_block_report(b, held);
-		cma_block_sleep();
-	}
-}
-
-static const struct cma_block_kind pipe_kind = {
-	.name = "pipe", .run = run_pipe,
-};
-
 /* Memory is full, the area is free: and then somebody wants some for @kind. */
 static void tempt(const struct cma_block_kind *kind)
 {
@@ -985,7 +960,7 @@ static int only_borrowers_borrow(void)
 
 	begin();
 	fill_outside();
-	tempt(&pipe_kind);
+	tempt(&cma_pipes);
 	for (i = 0; i < ARRAY_SIZE(names); i++)
 		tempt(cma_block_find(names[i]));
 	lend_to(CMA_TEST_ANON);
@@ -997,22 +972,29 @@ static int only_borrowers_borrow(void)
 	return KSFT_PASS;
 }
 
-/* They may borrow, and want to hold what they have: that is moved out first. */
+/*
+ * They may borrow, and want to hold what they have: that is moved out first. How many
+ * are granted what they have depends on how soon there is memory: few of them, and
+ * each is counted.
+ */
 static int nobody_holds_loans(void)
 {
 	static const char * const names[] = {
 		"vmsplice", "splice-file", "splice-tmpfs", "gup-pin",
 		"odirect-fuse",
 	};
-	unsigned long long hits = cma_sysfs(AREA, "guard_hits");
+	unsigned long long moved = cma_sysfs(AREA, "guard_pages_moved");
 	unsigned int i;
 
 	begin();
 	fill_outside();
 	for (i = 0; i < ARRAY_SIZE(names); i++)
 		tempt(cma_block_find(names[i]));
-	cma_expect(cma_sysfs(AREA, "guard_hits") > hits, "they met no loan");
-	cma_expect(granted() <= GRANTS, "%llu loans were granted", granted());
+	moved = cma_sysfs(AREA, "guard_pages_moved") - moved;
+	ksft_print_msg("row guard moved=%llu granted=%llu\n", moved, granted());
+	cma_expect(moved, "they met no loan");
+	cma_expect(granted() <= moved, "%llu loans were granted, %llu moved",
+		   granted(), moved);
 	return KSFT_PASS;
 }
 
@@ -1074,8 +1056,7 @@ static int file_loans_are_clean(void)
 		       moved, w.written, granted());
 	cma_expect(n >= ENOUGH / 2, "only %u loans of the file", n);
 	cma_expect(w.written <= granted(), "%llu loans are written", w.written);
-	cma_expect(granted() <= GRANTS, "%llu loans were granted", granted());
-	cma_expect(moved + granted() >= n / 2, "%llu loans were moved", moved);
+	cma_expect(moved >= n / 2, "%llu loans were moved", moved);
 	for (i = 0; i < n; i++)
 		expect_written(where[i]);
 	return KSFT_PASS;
