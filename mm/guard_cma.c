@@ -90,6 +90,7 @@ static void cma_count_guard(const struct page *page, unsigned int moved,
 /* Recall could not have moved it either. */
 static void cma_count_failed(const struct page *page)
 {
+	cma_count_guard(page, 0, 0);
 	this_cpu_inc(cma_find_area(page_to_pfn(page))->stats->guard_failed);
 }
 
@@ -286,18 +287,20 @@ static enum cma_obstacle cma_wait_and_move(struct page *page)
 {
 	struct folio *target;
 	unsigned int us;
+	bool paid;
 
 	for (us = CMA_GUARD_PAUSE_US; ; us *= 2) {
 		target = __folio_alloc(CMA_PAY_GFP, 0, page_to_nid(page), NULL);
-		if (target && cma_move_frame(page, target))
+		paid = target;
+		if (paid && cma_move_frame(page, target))
 			return CMA_MOVED;
 		/* A batch may have the reference that keeps it here. */
 		if (us == CMA_GUARD_PAUSE_US)
 			cma_drain_batches(CMA_GUARD_DRAIN);
-		if (us > (cma_will_end(page, target) ? CMA_GUARD_LAST_US :
-						       CMA_GUARD_SHORT_US) ||
+		if (us > (cma_will_end(page, paid) ? CMA_GUARD_LAST_US :
+						     CMA_GUARD_SHORT_US) ||
 		    fatal_signal_pending(current))
-			return target ? CMA_HELD : CMA_NO_TARGET;
+			return paid ? CMA_HELD : CMA_NO_TARGET;
 		cma_guard_sleep(us);
 	}
 }
@@ -379,8 +382,9 @@ static bool cma_may_wait(const struct page *page, unsigned int foll_flags)
 /* What FOLL_LONGTERM gets is moved by its own rules, or given up. */
 static struct page *cma_grant(const struct page *page, unsigned int foll_flags)
 {
-	cma_count_guard(page, 0, 0);
-	if (!(foll_flags & FOLL_LONGTERM))
+	if (foll_flags & FOLL_LONGTERM)
+		cma_count_guard(page, 0, 0);
+	else
 		cma_count_failed(page);
 	return CMA_GRANTED;
 }

@@ -976,7 +976,7 @@ static int cma_recall_over(const struct cma_recall *rc,
 	if (fatal_signal_pending(current))
 		return -EINTR;
 	if (time_after_eq(jiffies, rc->deadline))
-		return scan->no_memory ? -ENOMEM : -EBUSY;
+		return rc->no_memory ? -ENOMEM : -EBUSY;
 	return 0;
 }
 
@@ -1164,6 +1164,9 @@ int cma_recall_range(struct cma_recall *rc)
 		};
 
 		cma_scan_range(rc, &scan);
+		/* A scan that is cut off may not have come to ask for memory. */
+		rc->no_memory = scan.no_memory ||
+				(rc->no_memory && cma_recall_ends(rc));
 		if (cma_progress(rc) != before) {
 			before = cma_progress(rc);
 			since = jiffies;

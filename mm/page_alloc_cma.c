@@ -113,8 +113,7 @@ const char *cma_get_name(const struct cma *cma)
  *
  * Return: what the last call of @it returned.
  */
-int cma_for_each_area(int (*it)(struct cma *cma, void *data),
-		      void *data)
+int cma_for_each_area(int (*it)(struct cma *cma, void *data), void *data)
 {
 	unsigned int i;
 	int ret = 0;

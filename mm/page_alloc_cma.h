@@ -249,6 +249,7 @@ static inline unsigned long cma_granules(const struct cma *cma)
  * @patience: in jiffies; it gives up when nothing has gone for so long
  * @half: in jiffies; half of the request's time is over then
  * @may_kill: the OOM killer may be asked for a victim
+ * @no_memory: the last scan that had time found no memory for targets
  * @first_busy: result of a failure: the first page that stood in the way
  * @last_busy: result of a failure: the last one
  * @stuck_since: result of a failure: in jiffies, when something went last
@@ -270,6 +271,7 @@ struct cma_recall {
 	unsigned long patience;
 	unsigned long half;
 	bool may_kill;
+	bool no_memory;
 	unsigned long first_busy;
 	unsigned long last_busy;
 	unsigned long stuck_since;
