@@ -19,6 +19,7 @@
 #define DEATH_LIMIT_MS	30000
 #define START_MS	60000
 #define GIVE_BACK_MS	5000
+#define MORE		5	/* times as many rounds at most */
 #define LENT_AT_LEAST	50	/* percent of the area */
 
 /**
@@ -120,12 +121,25 @@ static int one_round(uint64_t *random)
 	return err;
 }
 
+static unsigned long long killed(void)
+{
+	unsigned long long n = 0;
+
+	cma_table(AREA_TEST, "alloc_requests_fail", "killed", &n);
+	return n;
+}
+
+/*
+ * A kill may come between two requests: until there was one midway, there are more
+ * rounds.
+ */
 static bool kill_many(unsigned int rounds)
 {
+	unsigned long long before = killed();
 	uint64_t random = 42;
 	unsigned int i;
 
-	for (i = 0; i < rounds; i++) {
+	for (i = 0; i < rounds || (i < MORE * rounds && killed() == before); i++) {
 		int err = one_round(&random);
 
 		if (!err)
@@ -135,14 +149,6 @@ static bool kill_many(unsigned int rounds)
 		return false;
 	}
 	return true;
-}
-
-static unsigned long long killed(void)
-{
-	unsigned long long n = 0;
-
-	cma_table(AREA_TEST, "alloc_requests_fail", "killed", &n);
-	return n;
 }
 
 int main(int argc, char **argv)

@@ -155,7 +155,8 @@ static int meminfo_says_what_is_lent(void)
 	cma_expect(before >= 0, "no CmaLent");
 	for (i = 0; i < 2; i++) {
 		begin("all");
-		cma_expect(cma_lend_out(AREA_TEST, 95, LIMIT_MS / 4) > 90, "lend");
+		cma_expect(cma_lend_out(AREA_TEST, 95, cma_slow(LIMIT_MS)) > 90,
+			   "lend");
 		if (i)
 			cma_expect(!set_lend("none"), "none");
 		pages = lent("file") + lent("anon") + lent("shmem");
