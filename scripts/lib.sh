@@ -51,6 +51,12 @@ missing_packages()
 	done
 }
 
+# One answer that is lost on the way is no verdict.
+apt_get()
+{
+	apt-get -o Acquire::Retries=5 "$@"
+}
+
 # need PACKAGE...: installs what is missing, or says how to.
 need()
 {
@@ -63,9 +69,9 @@ need()
 	mkdir -p "$OUT/log"
 	log=$OUT/log/apt.log
 	step "installing ${missing[*]}"
-	apt-get update >"$log" 2>&1 ||
+	apt_get update >"$log" 2>&1 ||
 		die "apt-get update failed (no network?), see $log"
-	DEBIAN_FRONTEND=noninteractive apt-get install -y \
+	DEBIAN_FRONTEND=noninteractive apt_get install -y \
 		--no-install-recommends "${missing[@]}" >>"$log" 2>&1 ||
 		die "cannot install ${missing[*]} (no network?), see $log"
 }

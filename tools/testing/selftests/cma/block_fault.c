@@ -112,7 +112,7 @@ static int start_sleepers(struct cma_block *b, void *(*work)(void *))
 		indices[i] = i;
 	if (cma_block_threads(sleepers.n, work, indices, sizeof(*indices)))
 		return cma_block_failed(b, "threads");
-	cma_wait(all_asleep, NULL, 30000);
+	cma_wait(all_asleep, NULL, cma_slow(30000));
 	if (sleepers.count < sleepers.n / 2) {
 		errno = ETIMEDOUT;
 		return cma_block_failed(b, "threads don't fault");
@@ -227,6 +227,9 @@ static int setup_verity(struct cma_block *b)
 	close(fd);
 	if (b->fd < 0 || ioctl(b->fd, FS_IOC_ENABLE_VERITY, &arg))
 		return cma_block_failed(b, "FS_IOC_ENABLE_VERITY");
+	/* The tree was written, so it is not lent; what is read again may be. */
+	sync();
+	posix_fadvise(b->fd, 0, 0, POSIX_FADV_DONTNEED);
 	return 0;
 }
 

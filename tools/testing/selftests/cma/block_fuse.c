@@ -113,7 +113,7 @@ static bool owes_all(void *data)
 /* @held bytes are held for each @owed bytes that the server owes. */
 static int hold_owed(struct cma_block *b, size_t held, size_t owed)
 {
-	cma_wait(owes_all, b, 10000);
+	cma_wait(owes_all, b, cma_slow(10000));
 	if (!b->state->count) {
 		errno = ETIMEDOUT;
 		return cma_block_failed(b, "the server was not asked");

@@ -106,6 +106,7 @@ struct size_row {
  * @sizes: results
  * @bad: verifications that failed
  * @guarded: pages that the guard had moved or copied before
+ * @granted: times that somebody had got a loan to hold before
  * @skipped: tries that didn't count
  * @restarts: how often a blocker was started again
  * @end: when the row's budget is used up, in ns
@@ -120,6 +121,7 @@ struct row {
 	struct size_row sizes[SIZES];
 	int bad;
 	unsigned long long guarded;
+	unsigned long long granted;
 	unsigned int skipped, restarts;
 	uint64_t end;
 	char why[128];
@@ -514,6 +516,12 @@ static void print_size(struct row *row, struct size_row *size)
 	cma_print_us(&size->us);
 }
 
+/* Times that somebody got a loan to hold. */
+static unsigned long long granted(void)
+{
+	return cma_is_lend() ? cma_sysfs(AREA_TEST, "guard_failed") : 0;
+}
+
 /* Pages that were about to be held in the area, and are not. */
 static unsigned long long guarded(void)
 {
@@ -580,8 +588,9 @@ static void judge(struct row *row)
 		judge_kills(row);
 	if (cma_is_lend() && needs_guard(row) && !pages)
 		give_up(row, "no page was guarded");
-	ksft_print_msg("%s: %u tries don't count, %u restarts, %d damaged, %llu pages guarded\n",
-		       row->name, row->skipped, row->restarts, row->bad, pages);
+	ksft_print_msg("%s: %u tries void, %u restarts, %d damaged, %llu guarded, %llu granted\n",
+		       row->name, row->skipped, row->restarts, row->bad, pages,
+		       granted() - row->granted);
 	cma_result(!row->why[0], "%s%s%s", row->name, row->why[0] ? ": " : "",
 		   row->why);
 }
@@ -712,6 +721,7 @@ static void run_row(struct row *row)
 	row->sizes[1].pages = MIB_PAGES(16);
 	row->sizes[2].pages = area.count / 2;
 	row->guarded = guarded();
+	row->granted = granted();
 	row->end = cma_now_ns() + budget_s * 1000000000ULL;
 	stopped = start_row(row) && !run_sizes(row);
 	if (stopped)

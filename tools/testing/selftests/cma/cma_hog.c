@@ -269,7 +269,7 @@ bool cma_hog_start(struct cma_block *hog, const struct cma_block_kind *kind,
 		   size_t leave)
 {
 	return !cma_block_start(hog, kind, leave, false) &&
-	       cma_block_ready(hog, LIMIT_MS);
+	       cma_block_ready(hog, cma_slow(LIMIT_MS));
 }
 
 /* Swap, made by busybox: headers are its business. */

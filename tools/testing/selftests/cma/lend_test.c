@@ -6,6 +6,7 @@
  * Usage: lend_test [CASE...]; the keys of the cases stand at the end of this file
  */
 #define _GNU_SOURCE
+#include <dirent.h>
 #include <fcntl.h>
 #include <pthread.h>
 #include <sched.h>
@@ -25,9 +26,12 @@
 #define LIMIT_MS	120000
 #define MOSTLY		75		/* percent of the area */
 #define LEFT		(8 * BLOCK_CHUNK)
+#define CACHE		(64 * BLOCK_CHUNK)
 #define SPARES		16
 #define RT_BYTES	(48 * BLOCK_CHUNK)
 #define TOGGLES		100
+/* What per-CPU counters hide. */
+#define DRIFT_KIB	1024
 #define REQUESTS	10
 #define REQUEST_PAGES	MIB_PAGES(16)
 /* Room for a request, and for what recall leaves to others. */
@@ -38,6 +42,11 @@ static struct cma_block hog, task;
 static int set_lend(const char *policy)
 {
 	return cma_write_text("/sys/kernel/mm/cma/" AREA_TEST "/lend", policy);
+}
+
+static int set_oom(const char *value)
+{
+	return cma_write_text("/sys/kernel/mm/cma/" AREA_TEST "/oom", value);
 }
 
 static bool lend_is(const char *shown)
@@ -79,20 +88,34 @@ static int policy_is_settable(void)
 	return KSFT_PASS;
 }
 
-/* Anonymous memory as far as it goes without reclaim, then page cache. */
-static void fill_all(void)
+/* Anonymous memory as far as it goes without reclaim. */
+static void fill_outside(void)
 {
 	cma_expect(cma_hog_start(&hog, cma_hog_find("anon"), LEFT),
 		   "no hog");
-	cma_lend_out(AREA_TEST, MOSTLY + 10, LIMIT_MS / 4);
 }
 
+/* Several times what is left outside. */
+static void read_cache(void)
+{
+	static char buf[BLOCK_CHUNK];
+	int fd = cma_sparse_file(CACHE);
+	size_t at;
+
+	cma_expect(fd >= 0, "file");
+	for (at = 0; at < CACHE; at += sizeof(buf))
+		cma_expect(pread(fd, buf, sizeof(buf), at) == sizeof(buf), "%m");
+	close(fd);
+}
+
+/* From here on nothing is lent that the policy forbids. */
 static void begin(const char *policy)
 {
 	cma_block_stop(&hog);
 	cma_expect(!set_lend("all"), "all");
 	cma_empty_memory();
 	cma_expect(!set_lend(policy), "%s", policy);
+	cma_expect(cma_is_whole(AREA_TEST), "the area isn't whole");
 }
 
 static void end(void)
@@ -108,7 +131,8 @@ static int none_lends_nothing(void)
 	struct cma_test_alloc req;
 
 	begin("none");
-	fill_all();
+	fill_outside();
+	read_cache();
 	cma_expect(!lent("anon") && !lent("file") && !lent("shmem"),
 		   "anon %llu, file %llu", lent("anon"), lent("file"));
 	moved = cma_sysfs(AREA_TEST, "pages_moved");
@@ -124,7 +148,8 @@ static int file_lends_to_cache(void)
 	struct cma_test_alloc req;
 
 	begin("file");
-	fill_all();
+	fill_outside();
+	cma_lend_out(AREA_TEST, MOSTLY + 10, cma_slow(LIMIT_MS));
 	cma_expect(!lent("anon") && !lent("shmem"), "anon %llu, shmem %llu",
 		   lent("anon"), lent("shmem"));
 	cma_expect(percent_of_area(lent("file")) >= MOSTLY, "%llu of cache",
@@ -138,32 +163,67 @@ static int file_lends_to_cache(void)
 static int all_lends_to_all(void)
 {
 	begin("all");
-	cma_expect(cma_hog_start(&hog, cma_hog_find("anon"), LEFT), "no hog");
+	fill_outside();
 	cma_expect(percent_of_area(lent("anon")) >= MOSTLY, "%llu anonymous",
 		   lent("anon"));
 	end();
 	return KSFT_PASS;
 }
 
-/* Within what per-CPU counters hide and other areas lend. */
-static int meminfo_says_what_is_lent(void)
+static long long lent_kib_of(const char *area)
 {
-	long long kib, before = cma_keyed("/proc/meminfo", "CmaLent");
-	unsigned long long pages;
+	static const char * const kinds[] = { "anon", "file", "shmem", "other" };
+	unsigned long long n, pages = 0;
 	unsigned int i;
 
-	cma_expect(before >= 0, "no CmaLent");
-	for (i = 0; i < 2; i++) {
-		begin("all");
-		cma_expect(cma_lend_out(AREA_TEST, 95, cma_slow(LIMIT_MS)) > 90,
-			   "lend");
-		if (i)
-			cma_expect(!set_lend("none"), "none");
-		pages = lent("file") + lent("anon") + lent("shmem");
-		kib = cma_keyed("/proc/meminfo", "CmaLent");
-		cma_expect(llabs(kib - (long long)pages * 4) < 12 * 1024,
-			   "CmaLent %lld kB, %llu pages lent", kib, pages);
+	for (i = 0; i < ARRAY_SIZE(kinds); i++) {
+		cma_expect(!cma_table(area, "pages_lent", kinds[i], &n), "%s of %s",
+			   kinds[i], area);
+		pages += n;
 	}
+	return pages * 4;
+}
+
+/* All areas, by walks over each. */
+static long long lent_kib(void)
+{
+	DIR *dir = opendir("/sys/kernel/mm/cma");
+	struct dirent *entry;
+	long long kib = 0;
+
+	cma_expect(dir, "%m");
+	while ((entry = readdir(dir)))
+		if (entry->d_name[0] != '.')
+			kib += lent_kib_of(entry->d_name);
+	closedir(dir);
+	return kib;
+}
+
+/* Between two walks that agree; others borrow and give back all the time. */
+static void expect_meminfo(void)
+{
+	long long before, kib, after;
+	int tries = 100;
+
+	do {
+		before = lent_kib();
+		kib = cma_keyed("/proc/meminfo", "CmaLent");
+		after = lent_kib();
+	} while (llabs(after - before) > DRIFT_KIB && --tries);
+	ksft_print_msg("row meminfo before=%lld kib=%lld after=%lld\n", before,
+		       kib, after);
+	cma_expect(tries, "it never rests");
+	cma_expect(llabs(kib - after) <= 2 * DRIFT_KIB,
+		   "CmaLent %lld kB, %lld lent", kib, after);
+}
+
+static int meminfo_says_what_is_lent(void)
+{
+	begin("all");
+	cma_expect(cma_lend_out(AREA_TEST, 95, cma_slow(LIMIT_MS)) > 90, "lend");
+	expect_meminfo();
+	cma_expect(!set_lend("none"), "none");
+	expect_meminfo();
 	end();
 	return KSFT_PASS;
 }
@@ -281,18 +341,21 @@ static int policy_may_change(void)
 	begin("all");
 	cma_expect(cma_hog_start(&hog, cma_hog_find("anon"), REQUEST_LEFT),
 		   "no hog");
+	/* Who has other ways would not wait for memory, and nobody is to die. */
+	cma_expect(!set_oom("0"), "oom");
 	toggles = true;
 	toggled = 0;
 	cma_expect(!pthread_create(&thread, NULL, toggle, NULL), "thread");
 	for (n = 0; toggled < TOGGLES || n < REQUESTS; n++) {
 		cma_lend_out(AREA_TEST, 50, 100);
-		if (cma_take(AREA_TEST, REQUEST_PAGES, 0, &req))
+		if (cma_request(cma_dev, AREA_TEST, REQUEST_PAGES, 0, 0, &req))
 			failed++;
 		else
 			cma_give(req.handle);
 	}
 	toggles = false;
 	pthread_join(thread, NULL);
+	cma_expect(!set_oom("1"), "oom");
 	ksft_print_msg("row toggle requests=%u failed=%u\n", n, failed);
 	cma_expect(n && !failed, "%u of %u failed", failed, n);
 	end();
@@ -386,6 +449,7 @@ static const struct cma_case cases[] = {
 static void restore(void)
 {
 	set_lend("all");
+	set_oom("1");
 	cma_block_settings(true);
 }
 
