@@ -20,6 +20,7 @@
  * filemap.c, shmem.c and memory.c call.  It has no state but counters, and what tasks
  * remember of their last waits.
  */
+#include <linux/cma_hold.h>
 #include <linux/cma_lend.h>
 #include <linux/file.h>
 #include <linux/gfp.h>
@@ -64,17 +65,36 @@
  */
 #define CMA_GUARD_BOUNCE	256UL
 
-/*
- * In an area, and not held by a device.  A device's pages may be mapped and
- * pinned as it likes: gigantic pages are an example.
- */
+static bool cma_page_is_held(const struct cma *cma, unsigned long pfn)
+{
+	return test_bit((pfn - cma->base_pfn) >> cma->order_per_bit, cma->held);
+}
+
+/* In an area, and not held by a device. */
 bool __cma_is_lent(const struct page *page)
 {
 	unsigned long pfn = page_to_pfn(page);
 	const struct cma *cma = cma_find_area(pfn);
 
-	return cma && !test_bit((pfn - cma->base_pfn) >> cma->order_per_bit,
-				cma->held);
+	return cma && !cma_page_is_held(cma, pfn);
+}
+
+/**
+ * cma_is_held() - does a device hold the folio?
+ * @folio: with a reference
+ *
+ * A device's pages may be mapped and pinned as it likes: gigantic pages are an
+ * example.
+ *
+ * Context: any.
+ * Return: true if an area has handed it out.
+ */
+bool cma_is_held(const struct folio *folio)
+{
+	unsigned long pfn = page_to_pfn(&folio->page);
+	const struct cma *cma = cma_find_area(pfn);
+
+	return cma && cma_page_is_held(cma, pfn);
 }
 
 static void cma_count_guard(const struct page *page, unsigned int moved,
