@@ -18,6 +18,7 @@
  */
 #define pr_fmt(fmt) "cma: " fmt
 
+#include <linux/alloc_tag.h>
 #include <linux/cma.h>
 #include <linux/cma_lend.h>
 #include <linux/cpuset.h>
@@ -218,7 +219,7 @@ struct folio *__cma_borrow_for_file(gfp_t gfp)
 		    !cpuset_zone_allowed(&zones[i], gfp))
 			return NULL;
 		if (cma_take_isolated(&rc, &zones[i], cma_lends_to_file)) {
-			cma_hand_over(&rc, 1);
+			alloc_hooks(cma_hand_over(&rc, 1));
 			return pfn_folio(rc.start);
 		}
 	}
@@ -410,7 +411,7 @@ static unsigned int cma_add_targets(struct cma_room *room, struct zone *zone)
 
 	if (!cma_take_any(&rc, zone, CMA_ROOM_BATCH - room->nr_targets))
 		return 0;
-	cma_hand_over(&rc, rc.end - rc.start);
+	alloc_hooks(cma_hand_over(&rc, rc.end - rc.start));
 	for (pfn = rc.start; pfn < rc.end; pfn++)
 		list_add_tail(&pfn_to_page(pfn)->lru, &room->targets);
 	return rc.end - rc.start;

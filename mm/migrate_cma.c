@@ -406,9 +406,10 @@ static unsigned int cma_cut_taken(unsigned long pfn, unsigned long end)
  * Pages are prepared as any allocation (initialised, unpoisoned, owned) and
  * get a reference each, or one together where rc->gfp has __GFP_COMP.
  *
- * Context: any.
+ * Context: any; within alloc_hooks(), which says whose pages they are.
+ * Return: the first page.
  */
-void cma_hand_over(struct cma_recall *rc, unsigned long nr_pages)
+struct page *cma_hand_over(struct cma_recall *rc, unsigned long nr_pages)
 {
 	unsigned long pfn, end = rc->start + nr_pages;
 	unsigned int order;
@@ -416,7 +417,7 @@ void cma_hand_over(struct cma_recall *rc, unsigned long nr_pages)
 	VM_WARN_ON_ONCE(rc->taken != rc->end);
 	if (rc->gfp & __GFP_COMP) {
 		cma_hand_over_folio(rc, nr_pages);
-		return;
+		return pfn_to_page(rc->start);
 	}
 	for (pfn = rc->start; pfn < end; pfn += 1UL << order) {
 		struct page *page = pfn_to_page(pfn);
@@ -429,6 +430,7 @@ void cma_hand_over(struct cma_recall *rc, unsigned long nr_pages)
 	}
 }
 
+	return pfn_to_page(rc->start);
 /*
  * A lookup that raced with the recall may hold a reference for an instant
  * before it sees that the page is not what it looked for: no reason to warn.

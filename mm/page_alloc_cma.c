@@ -21,6 +21,7 @@
 
 #define CREATE_TRACE_POINTS
 
+#include <linux/alloc_tag.h>
 #include <linux/bitmap.h>
 #include <linux/cma_lend.h>
 #include <linux/delay.h>
@@ -650,7 +651,7 @@ static int cma_serve(struct cma_request *req)
 			return ret;
 		ret = cma_recall(req);
 		if (!ret) {
-			cma_hand_over(rc, req->pages);
+			alloc_hooks(cma_hand_over(rc, req->pages));
 			cma_settle(cma, rc->start, req->pages, true);
 			return 0;
 		}

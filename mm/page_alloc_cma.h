@@ -291,7 +291,7 @@ bool cma_take_isolated(struct cma_recall *rc, struct zone *zone,
 int cma_recall_range(struct cma_recall *rc);
 void cma_untake(struct cma_recall *rc);
 void cma_put_padding(unsigned long pfn, unsigned long end);
-void cma_hand_over(struct cma_recall *rc, unsigned long nr_pages);
+struct page *cma_hand_over(struct cma_recall *rc, unsigned long nr_pages);
 unsigned long cma_give_back(unsigned long pfn, unsigned long nr_pages);
 unsigned long cma_range_cost(unsigned long start, unsigned long end,
 			     unsigned long limit);
