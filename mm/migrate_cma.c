@@ -94,6 +94,7 @@ static DECLARE_WAIT_QUEUE_HEAD(cma_drained);
  * @in_batch: a page in use is not on the LRU, or has references too many; it
  *	may sit in a CPU's batch
  * @no_memory: a target could not be allocated
+ * @lacking: nor for a loan that could not just be dropped
  * @writing: something is being written, or about to be
  * @spare: there is something to be had elsewhere, sooner or later
  * @poisoned: the page that stands in the way never comes back
@@ -105,6 +106,7 @@ struct cma_scan {
 	unsigned long last_busy;
 	bool in_batch;
 	bool no_memory;
+	bool lacking;
 	bool writing;
 	bool spare;
 	bool poisoned;
@@ -428,9 +430,9 @@ struct page *cma_hand_over(struct cma_recall *rc, unsigned long nr_pages)
 		if (order)
 			split_page(page, order);
 	}
+	return pfn_to_page(rc->start);
 }
 
-	return pfn_to_page(rc->start);
 /*
  * A lookup that raced with the recall may hold a reference for an instant
  * before it sees that the page is not what it looked for: no reason to warn.
@@ -595,11 +597,15 @@ static unsigned long cma_scan_page(struct cma_recall *rc,
  * Clean cache that is cheaper to drop than to move.  Mapped pages are in use
  * right now: they are dropped only where there is no memory to move them to.
  */
-static bool cma_droppable(const struct cma_scan *scan, struct folio *folio)
+static bool cma_is_clean(struct folio *folio)
 {
 	return folio_is_file_lru(folio) && !folio_test_dirty(folio) &&
-	       !folio_test_unevictable(folio) &&
-	       (scan->no_memory || !folio_mapped(folio));
+	       !folio_test_unevictable(folio);
+}
+
+static bool cma_droppable(const struct cma_scan *scan, struct folio *folio)
+{
+	return cma_is_clean(folio) && (scan->no_memory || !folio_mapped(folio));
 }
 
 static void cma_drop_clean(struct cma_recall *rc, struct cma_scan *scan)
@@ -622,12 +628,14 @@ static void cma_drop_clean(struct cma_recall *rc, struct cma_scan *scan)
  * @paid: a page that is there already, or NULL
  * @rc: for a recall: its batches end with it, and it does not leave others without
  * @no_memory: result: there was no page for one of them
+ * @lacking: result: nor for one that could not just be dropped
  */
 struct cma_target {
 	gfp_t gfp;
 	struct folio *paid;
 	const struct cma_recall *rc;
 	bool no_memory;
+	bool lacking;
 };
 
 static struct cma_target_note *cma_target_note(unsigned long pfn)
@@ -756,10 +764,12 @@ static struct folio *cma_new_folio(struct folio *src, unsigned long private)
 	} else {
 		dst = cma_alloc_target(src, target);
 	}
-	if (dst)
+	if (dst) {
 		cma_note_target(folio_pfn(dst));
-	else if (!folio_test_large(src))
+	} else if (!folio_test_large(src)) {
 		target->no_memory = true;
+		target->lacking |= !cma_is_clean(src);
+	}
 	return dst;
 }
 
@@ -813,6 +823,7 @@ static bool cma_move(struct cma_recall *rc, struct cma_scan *scan)
 	if (cma_recall_ends(rc))
 		return true;
 	rc->moved += cma_move_to(&scan->folios, &target);
+	scan->lacking |= target.lacking;
 	return !target.no_memory;
 }
 
@@ -1049,11 +1060,42 @@ static bool cma_needs_victim(const struct cma_recall *rc,
 	       (idle >= CMA_KILL_IDLE && !scan->writing && !scan->spare);
 }
 
-/* Nothing has gone since @since, in @idle scans; the first two drain. */
+/* Has somebody just been killed, or is about to be? */
+static bool cma_victim_is_near(void)
+{
+	bool near = true;
+
+	if (mutex_trylock(&oom_lock)) {
+		near = cma_victim_in_flight();
+		mutex_unlock(&oom_lock);
+	}
+	return near;
+}
+
+/*
+ * Nothing is to be had elsewhere, and nobody to be asked: who wants no warning has other
+ * ways to get memory, and who may not enter file systems has no victims.
+ */
+static bool cma_is_hopeless(const struct cma_recall *rc,
+			    const struct cma_scan *scan)
+{
+	if (!(rc->gfp & __GFP_NOWARN) && cma_may_write(rc))
+		return false;
+	return scan->lacking && !scan->writing && !cma_any_spare(1) &&
+	       !cma_victim_is_near();
+}
+
+/*
+ * Nothing has gone since @since, in @idle scans; the first two drain.  Who was hopeless
+ * elsewhere is soon done with.
+ */
 static int cma_recall_stuck(const struct cma_recall *rc,
 			    const struct cma_scan *scan, unsigned int idle,
 			    unsigned long since)
 {
+	if (rc->hasty && idle > (rc->hopeless ? 1 : 2) &&
+	    cma_is_hopeless(rc, scan))
+		return -ENOMEM;
 	if (idle <= 2 || time_before(jiffies, since + rc->patience))
 		return 0;
 	/* Elsewhere there is no more memory than here: a victim may have some. */
@@ -1180,6 +1222,7 @@ int cma_recall_range(struct cma_recall *rc)
 			rc->first_busy = scan.first_busy;
 			rc->last_busy = scan.last_busy;
 			rc->stuck_since = since;
+			rc->hopeless = rc->hasty && cma_is_hopeless(rc, &scan);
 			/* What the last scan did may have been enough. */
 			return cma_take_free(rc) ? 0 : ret;
 		}

@@ -577,16 +577,20 @@ static int cma_recall_here(struct cma_request *req)
 	int ret;
 
 	rc->deadline = req->deadline;
-	do {
+	for (;;) {
 		rc->patience = req->patience;
+		rc->hasty = cma_may_be_hopeless(req);
 		ret = cma_recall_range(rc);
 		if (!ret || ret == -EINTR || time_after_eq(jiffies, req->deadline))
 			return ret;
 		req->err = ret;
 		if (ret == -EHWPOISON)
 			return cma_avoid_poisoned(req) ? -EAGAIN : ret;
-	} while (!cma_should_move_on(req));
-	return -EAGAIN;
+		if (cma_should_move_on(req))
+			return -EAGAIN;
+		if (cma_may_be_hopeless(req))
+			return ret;
+	}
 }
 
 /*
@@ -598,6 +602,7 @@ static int cma_not_isolated(struct cma_request *req)
 	req->rc.first_busy = req->rc.taken;
 	req->rc.stuck_since = jiffies;
 	req->err = -EBUSY;
+	req->hope = true;
 	if (!gfpflags_allow_blocking(req->rc.gfp) ||
 	    time_after_eq(jiffies, req->deadline))
 		return -EBUSY;

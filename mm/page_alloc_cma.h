@@ -251,6 +251,8 @@ static inline unsigned long cma_granules(const struct cma *cma)
  * @may_kill: the OOM killer may be asked for a victim
  * @no_memory: the last scan that had time found no memory for targets
  * @first_busy: result of a failure: the first page that stood in the way
+ * @hasty: it gives up at once where nothing can come of waiting
+ * @hopeless: result of a failure: that is so, as far as this range goes
  * @last_busy: result of a failure: the last one
  * @stuck_since: result of a failure: in jiffies, when something went last
  * @moved: result: pages migrated out
@@ -273,6 +275,8 @@ struct cma_recall {
 	bool may_kill;
 	bool no_memory;
 	unsigned long first_busy;
+	bool hasty;
+	bool hopeless;
 	unsigned long last_busy;
 	unsigned long stuck_since;
 	unsigned long moved;

@@ -299,19 +299,36 @@ static bool cma_has_other_place(struct cma_request *req)
 }
 
 /**
+ * cma_may_be_hopeless() - has there been nothing yet that is worth waiting for?
+ * @req: the request
+ *
+ * Context: any.
+ * Return: true if no place that was tried had hope, and no other request, which may
+ *	fail, has claimed one.
+ */
+bool cma_may_be_hopeless(const struct cma_request *req)
+{
+	return !req->hope && !req->claims;
+}
+
+/**
  * cma_should_move_on() - nothing goes here: is there a place to go to?
  * @req: the request, with a claim; req->rc says what stood in the way
  *
  * Go elsewhere, if there is a place without a known culprit; else forget all
- * culprits but this one; else there is nowhere to go.
+ * culprits but this one, unless all of them are without hope; else there is nowhere
+ * to go.
  *
  * Context: any.
  * Return: whether to give this place up.
  */
 bool cma_should_move_on(struct cma_request *req)
 {
+	req->hope |= !req->rc.hopeless;
 	if (cma_avoid(req, false) && cma_has_other_place(req))
 		return true;
+	if (cma_may_be_hopeless(req))
+		return false;
 	cma_forget_culprits(req);
 	return cma_avoid(req, false) && cma_has_other_place(req);
 }

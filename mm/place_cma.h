@@ -24,6 +24,7 @@
  * @patience: how long to bear with a place where nothing goes, while there are
  *	others, in jiffies
  * @claims: other requests in progress when a place was sought last
+ * @hope: a place was given up that may be had yet
  * @err: why the last place was given up
  * @rc: the recall in progress, and the sums of all
  */
@@ -36,6 +37,7 @@ struct cma_request {
 	unsigned long deadline;
 	unsigned long patience;
 	unsigned int claims;
+	bool hope;
 	int err;
 	struct cma_recall rc;
 };
@@ -65,6 +67,7 @@ bool cma_init_request(struct cma_request *req, struct cma *cma,
 		      unsigned long pages, unsigned int align, gfp_t gfp,
 		      unsigned long timeout);
 int cma_claim_or_wait(struct cma_request *req);
+bool cma_may_be_hopeless(const struct cma_request *req);
 bool cma_should_move_on(struct cma_request *req);
 bool cma_avoid_poisoned(struct cma_request *req);
 void cma_settle(struct cma *cma, unsigned long pfn, unsigned long pages,

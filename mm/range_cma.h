@@ -22,6 +22,7 @@
 #define CMA_NOWHERE	ULONG_MAX
 #define CMA_AVOID_MAX	64	/* culprits that one request remembers */
 #define CMA_PICKS_MAX	4	/* equal placements whose cost is compared */
+#define CMA_LOOK_ON	64	/* runs to look at for those, beyond the first that fits */
 #define CMA_HIST_BUCKETS 26	/* log2 us: the last one begins at 16.8 s */
 
 /**
@@ -121,7 +122,9 @@ static inline bool cma_next_gap(const unsigned long *bitmap,
 		if (gap->start >= nbits)
 			return false;
 		gap->end = find_next_bit(bitmap, nbits, gap->start);
-		gap->end = cma_next_avoided(fit, gap->start, gap->end);
+		/* What is too short as it is, is soon passed over. */
+		if (gap->end - gap->start >= fit->count)
+			gap->end = cma_next_avoided(fit, gap->start, gap->end);
 		pos = gap->start + 1;
 	} while (gap->start == gap->end);
 	return true;
@@ -162,8 +165,8 @@ static inline unsigned int cma_choose_ends(const struct cma_fit *fit,
  *
  * First fit, as in the base kernel: device blocks never move, and over random
  * traffic first fit keeps a larger run than best fit.  Where runs of the same
- * size would serve as well, all are returned: the caller takes the cheapest, and
- * the first if that is free.
+ * size would serve as well, those are returned that are not far: the caller takes the
+ * cheapest, and the first if that is free.  It runs under a spinlock.
  *
  * Return: number of places in @picks, 0 if nothing fits.
  */
@@ -174,12 +177,13 @@ static inline unsigned int cma_choose(const unsigned long *bitmap,
 {
 	struct cma_run gap = { 0, 0 };
 	unsigned long len = 0, start;
-	unsigned int n = 0;
+	unsigned int n = 0, more = CMA_LOOK_ON;
 
-	while (n < CMA_PICKS_MAX &&
+	while (n < CMA_PICKS_MAX && more &&
 	       cma_next_gap(bitmap, nbits, fit, gap.end, &gap)) {
 		if (gap.end - gap.start == nbits)
 			return cma_choose_ends(fit, gap, picks);
+		more -= n > 0;
 		start = cma_fit_low(fit, gap);
 		if (start == CMA_NOWHERE || (n && gap.end - gap.start != len))
 			continue;

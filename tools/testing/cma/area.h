@@ -133,6 +133,7 @@ struct cma_recall {
 	gfp_t gfp;
 	unsigned long half;
 	bool may_kill;
+	bool hopeless;
 	unsigned long first_busy;
 	unsigned long last_busy;
 };

@@ -48,6 +48,9 @@ static inline bool bit(const unsigned long *map, unsigned long nr)
 	return map[nr / BITS_PER_LONG] >> (nr % BITS_PER_LONG) & 1;
 }
 
+/* How often a map was searched. */
+static unsigned long finds;
+
 /* The first bit from @pos on that is set in the map or, with ~0UL, clear. */
 static inline unsigned long find_from(const unsigned long *map,
 				      unsigned long size, unsigned long pos,
@@ -55,6 +58,7 @@ static inline unsigned long find_from(const unsigned long *map,
 {
 	unsigned long word;
 
+	finds++;
 	while (pos < size) {
 		word = (map[pos / BITS_PER_LONG] ^ invert) >>
 		       (pos % BITS_PER_LONG);

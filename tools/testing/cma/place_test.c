@@ -14,6 +14,8 @@ static unsigned long bitmap[GRANULES / (8 * sizeof(long))];
 static unsigned long held[GRANULES / (8 * sizeof(long))];
 static unsigned long stuck[GRANULES / (8 * sizeof(long))];
 static unsigned long poisoned[GRANULES / (8 * sizeof(long))];
+/* There is none to move what is stuck to. */
+static bool no_memory;
 static struct cma area;
 
 static unsigned int costs_asked;
@@ -32,6 +34,7 @@ static void set_up(unsigned int order_per_bit)
 	memset(held, 0, sizeof(held));
 	memset(stuck, 0, sizeof(stuck));
 	memset(poisoned, 0, sizeof(poisoned));
+	no_memory = false;
 	area = (struct cma) {
 		.base_pfn = BASE,
 		.count = GRANULES << order_per_bit,
@@ -416,6 +419,9 @@ static int recall(struct cma_request *req)
 	req->rc.first_busy = BASE + found;
 	for (; found < end; found = find_next_bit(stuck, end, found + 1))
 		req->rc.last_busy = BASE + found;
+	req->rc.hopeless = no_memory;
+	if (no_memory)
+		return -ENOMEM;
 	now += min(req->patience, req->deadline - now);
 	return -EBUSY;
 }
@@ -425,14 +431,17 @@ static int recall_here(struct cma_request *req)
 {
 	int ret;
 
-	do {
+	for (;;) {
 		ret = recall(req);
 		if (!ret || now == req->deadline)
 			return ret;
 		if (ret == -EHWPOISON)
 			return cma_avoid_poisoned(req) ? -EAGAIN : ret;
-	} while (!cma_should_move_on(req));
-	return -EAGAIN;
+		if (cma_should_move_on(req))
+			return -EAGAIN;
+		if (cma_may_be_hopeless(req))
+			return ret;
+	}
 }
 
 /* Like cma_serve(): places are tried until one is had; @tries says how many. */
@@ -513,6 +522,29 @@ static bool crowd_of_culprits_ends(void)
 		    !CHECK(now == req.deadline) ||
 		    !CHECK(req.fit.nr_avoid <= CMA_AVOID_MAX) ||
 		    !CHECK(!weight(bitmap)) || !CHECK(!area.claims))
+			return false;
+	}
+	return true;
+}
+
+/* Nothing is to be had anywhere: each place is tried once, and no time passes. */
+static bool hopeless_goes_round_once(void)
+{
+	unsigned int i, tries, pages;
+	struct cma_request req;
+	unsigned long begin;
+
+	for (i = 0; i < 2000; i++) {
+		set_up(0);
+		no_memory = true;
+		memset(stuck, 0xff, sizeof(stuck));
+		begin = now;
+		pages = 1 + rnd(GRANULES);
+		req = request(pages, 0);
+		if (!CHECK(serve(&req, &tries) == -ENOMEM) ||
+		    !CHECK(tries < GRANULES / pages) ||
+		    !CHECK(tries + 2 >= min(GRANULES / pages, CMA_AVOID_MAX / 2)) ||
+		    !CHECK(now == begin) || !CHECK(!weight(bitmap)))
 			return false;
 	}
 	return true;
@@ -618,6 +650,7 @@ static const struct ktap_case cases[] = {
 	{ "it can be killed while it waits", is_killed_while_it_waits },
 	{ "it waits only for what may help", waits_only_for_what_may_help },
 	{ "a good place is found beside culprits", good_place_is_found },
+	{ "who is hopeless goes round once", hopeless_goes_round_once },
 	{ "a crowd of culprits ends at the deadline", crowd_of_culprits_ends },
 	{ "the only place is not given up", stays_where_there_is_no_other },
 	{ "patience grows with each round", patience_grows_with_each_round },

@@ -97,6 +97,28 @@ static bool test_choose(void)
 	return ok;
 }
 
+/*
+ * It runs with interrupts off: once there is a place, the area's size does not matter,
+ * and runs that are too short cost no look at what is avoided.
+ */
+static bool test_bound(void)
+{
+	unsigned long map[AREA_BITS / (8 * sizeof(long))] = { 0 };
+	unsigned long picks[CMA_PICKS_MAX], i;
+	struct cma_fit fit = { .count = 1 };
+
+	/* One run of three, and then as many of one as there can be. */
+	for (i = 3; i < AREA_BITS; i += 2)
+		bitmap_set(map, i, 1);
+	finds = 0;
+	if (!CHECK(cma_choose(map, AREA_BITS, &fit, picks) == 1) ||
+	    !CHECK(!picks[0]) || !CHECK(finds <= 2 * (CMA_LOOK_ON + 1)))
+		return false;
+	/* Runs of the same size are found nearby, as many as are asked for. */
+	bitmap_set(map, 0, 3);
+	return CHECK(cma_choose(map, AREA_BITS, &fit, picks) == CMA_PICKS_MAX);
+}
+
 /* Chunks tile the range, aligned, and none could be larger. */
 static bool chunks_once(void)
 {
@@ -201,6 +223,7 @@ static bool test_short(void)
 
 static const struct ktap_case cases[] = {
 	{ "choose agrees with the reference", test_choose },
+	{ "a look at a bounded number of runs", test_bound },
 	{ "chunks tile a range", test_chunks },
 	{ "histogram buckets hold what they say", test_hist },
 	{ "percentiles are bounds of buckets", test_percentile },
