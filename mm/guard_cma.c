@@ -41,6 +41,7 @@
 #include <linux/uio.h>
 
 #include "internal.h"
+#include "memcontrol-v1.h"
 #include "page_alloc_cma.h"
 
 /* Pages that one call of the guard moves for GUP, with one TLB flush. */
@@ -877,6 +878,28 @@ vm_fault_t __cma_guard_mkwrite(struct vm_fault *vmf, struct folio *folio)
 	fput(file);
 	return VM_FAULT_RETRY;
 }
+
+/* Charges. */
+
+#ifdef CONFIG_MEMCG
+/**
+ * __cma_pay_charge() - make up for a loan that was charged beyond a limit
+ * @memcg: the group of the current task, which had it charged
+ * @gfp: what may be entered
+ *
+ * What a charge does that finds its group at the limit: it reclaims, and ends somebody
+ * of the group if there is no other way.  Who can't pay goes on without loans.
+ *
+ * Context: may sleep, and holds no folio that is lent.
+ */
+void __cma_pay_charge(struct mem_cgroup *memcg, gfp_t gfp)
+{
+	if (try_charge(memcg, gfp, 1))
+		current->memcg_nr_pages_over_high |= CMA_OWES;
+	else
+		mem_cgroup_cancel_charge(memcg, 1);
+}
+#endif
 
 /* Migration. */
 

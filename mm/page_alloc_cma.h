@@ -24,6 +24,7 @@
 #include <linux/page-isolation.h>
 #include <linux/pagemap.h>
 #include <linux/percpu.h>
+#include <linux/resume_user_mode.h>
 #include <linux/sched/mm.h>
 #include <linux/sched/rt.h>
 #include <linux/spinlock.h>
@@ -250,9 +251,9 @@ static inline unsigned long cma_granules(const struct cma *cma)
  * @half: in jiffies; half of the request's time is over then
  * @may_kill: the OOM killer may be asked for a victim
  * @no_memory: the last scan that had time found no memory for targets
- * @first_busy: result of a failure: the first page that stood in the way
  * @hasty: it gives up at once where nothing can come of waiting
  * @hopeless: result of a failure: that is so, as far as this range goes
+ * @first_busy: result of a failure: the first page that stood in the way
  * @last_busy: result of a failure: the last one
  * @stuck_since: result of a failure: in jiffies, when something went last
  * @moved: result: pages migrated out
@@ -274,9 +275,9 @@ struct cma_recall {
 	unsigned long half;
 	bool may_kill;
 	bool no_memory;
-	unsigned long first_busy;
 	bool hasty;
 	bool hopeless;
+	unsigned long first_busy;
 	unsigned long last_busy;
 	unsigned long stuck_since;
 	unsigned long moved;
@@ -350,6 +351,7 @@ bool cma_take_hold(struct vm_fault *vmf, struct folio **folio);
 bool __cma_guard_write(struct folio *folio, fgf_t fgp_flags, gfp_t gfp,
 		       bool *waited);
 vm_fault_t __cma_guard_mkwrite(struct vm_fault *vmf, struct folio *folio);
+void __cma_pay_charge(struct mem_cgroup *memcg, gfp_t gfp);
 void __cma_put_back(struct folio *folio);
 bool __cma_may_receive(struct address_space *mapping,
 		       const struct folio *newfolio, const struct folio *folio);
@@ -392,6 +394,12 @@ static inline bool cma_keeps_isolated(const struct page *page, int migratetype)
 		return false;
 	return __cma_keeps_isolated(page, migratetype);
 }
+
+/*
+ * In what a task owes its memory cgroup: a loan was charged beyond the limit.  Until it
+ * has paid, it does not borrow: so it is one page that a group is ever beyond for it.
+ */
+#define CMA_OWES	BIT(31)
 
 /* Is the task about to sleep for its memory cgroup, with the page in hand? */
 static inline bool cma_owes_reclaim(void)
@@ -619,6 +627,41 @@ static __always_inline bool cma_is_lent(const struct page *page)
 {
 	return cma_within_bounds(page) && __cma_is_lent(page);
 }
+
+#ifdef CONFIG_MEMCG
+/*
+ * Hook in charge_memcg(): nobody reclaims for a limit with a loan in hand.  Who asks for
+ * a large folio goes on with small ones.  Kernel threads don't come to pay.
+ */
+static inline gfp_t cma_charge_gfp(const struct folio *folio, gfp_t gfp)
+{
+	if (!cma_is_lent(&folio->page) || !gfpflags_allow_blocking(gfp) ||
+	    current->flags & PF_KTHREAD)
+		return gfp;
+	gfp &= ~__GFP_DIRECT_RECLAIM;
+	return folio_test_large(folio) ? gfp : gfp | __GFP_HIGH | __GFP_CMA;
+}
+
+/* Hook in try_charge_memcg(), where a charge goes beyond the limit: is it for a loan? */
+static inline void cma_charge_forced(gfp_t gfp)
+{
+	gfp_t loan = __GFP_HIGH | __GFP_CMA;
+
+	if ((gfp & loan) != loan)
+		return;
+	current->memcg_nr_pages_over_high |= CMA_OWES;
+	set_notify_resume(current);
+}
+
+/* Hook in mem_cgroup_handle_over_high().  Return: what there is to be done but for that. */
+static inline unsigned int cma_pay_charge(struct mem_cgroup *memcg,
+					  unsigned int nr_pages, gfp_t gfp)
+{
+	if (nr_pages & CMA_OWES)
+		__cma_pay_charge(memcg, gfp);
+	return nr_pages & ~CMA_OWES;
+}
+#endif
 
 /*
  * Hooks in follow_page_mask() and in GUP-fast: a loan that the caller wants to hold
@@ -1030,6 +1073,21 @@ static inline vm_fault_t cma_guard_mkwrite(struct vm_fault *vmf,
 					   struct folio *folio)
 {
 	return 0;
+}
+
+static inline gfp_t cma_charge_gfp(const struct folio *folio, gfp_t gfp)
+{
+	return gfp;
+}
+
+static inline void cma_charge_forced(gfp_t gfp)
+{
+}
+
+static inline unsigned int cma_pay_charge(struct mem_cgroup *memcg,
+					  unsigned int nr_pages, gfp_t gfp)
+{
+	return nr_pages;
 }
 
 static inline bool cma_ksm_skips(const struct folio *folio)

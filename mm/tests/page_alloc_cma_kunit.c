@@ -323,6 +323,32 @@ static void lends_nothing_to_debtors(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, cma_may_borrow(GFP_HIGHUSER_MOVABLE | __GFP_CMA));
 	current->memcg_nr_pages_over_high = owed;
 }
+
+/* A small loan beyond the limit, a large one not at all; others wait. */
+static void charges_loans_without_a_wait(struct kunit *test)
+{
+	struct cma *cma = test->priv;
+	struct folio *loan = pfn_folio(cma->base_pfn);
+	struct folio *other = page_folio(ZERO_PAGE(0));
+	unsigned int owed = current->memcg_nr_pages_over_high;
+	gfp_t gfp;
+
+	KUNIT_EXPECT_TRUE(test, cma_charge_gfp(loan, GFP_KERNEL) == GFP_KERNEL);
+	current->flags &= ~PF_KTHREAD;
+	gfp = cma_charge_gfp(loan, GFP_KERNEL);
+	KUNIT_EXPECT_TRUE(test, cma_charge_gfp(other, GFP_KERNEL) == GFP_KERNEL);
+	KUNIT_EXPECT_TRUE(test, cma_charge_gfp(loan, GFP_NOWAIT) == GFP_NOWAIT);
+	current->flags |= PF_KTHREAD;
+
+	KUNIT_EXPECT_FALSE(test, gfpflags_allow_blocking(gfp));
+	KUNIT_EXPECT_TRUE(test, gfp & __GFP_HIGH);
+	cma_charge_forced(GFP_ATOMIC);
+	KUNIT_EXPECT_EQ(test, current->memcg_nr_pages_over_high, owed);
+	cma_charge_forced(gfp);
+	KUNIT_EXPECT_FALSE(test, cma_may_borrow(GFP_HIGHUSER_MOVABLE | __GFP_CMA));
+	KUNIT_EXPECT_EQ(test, current->memcg_nr_pages_over_high, owed | CMA_OWES);
+	current->memcg_nr_pages_over_high = owed;
+}
 #endif
 
 /* Per-CPU lists serve whoever comes: no area page gets there, nor from there. */
@@ -369,6 +395,7 @@ static struct kunit_case cases[] = {
 	KUNIT_CASE(lends_to_borrowers_only),
 #ifdef CONFIG_MEMCG
 	KUNIT_CASE(lends_nothing_to_debtors),
+	KUNIT_CASE(charges_loans_without_a_wait),
 #endif
 	KUNIT_CASE(keeps_off_shared_lists),
 	KUNIT_CASE(lends_when_short),

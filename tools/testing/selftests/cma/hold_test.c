@@ -1158,6 +1158,114 @@ static int ksm_leaves_loans_alone(void)
 	return KSFT_PASS;
 }
 
+/*
+ * A group at its limit.  Nobody waits for it with a loan in hand: one is charged beyond
+ * it, and paid for before the next.  So the limit is what it was.
+ */
+
+#define GROUP		"/sys/fs/cgroup/cma-hold"
+#define GROUP_MAX	(16 * BLOCK_CHUNK)
+#define GROUP_BEYOND	(64 * BLOCK_PAGE)
+#define GROUP_READS	(48 * BLOCK_CHUNK)
+
+static int group_fd = -1;
+
+static unsigned long long group_number(const char *file)
+{
+	unsigned long long value = ~0ULL;
+	char path[64];
+
+	snprintf(path, sizeof(path), GROUP "/%s", file);
+	cma_read_number(path, &value);
+	return value;
+}
+
+static long long group_kills(void)
+{
+	return cma_keyed(GROUP "/memory.events", "oom_kill");
+}
+
+static bool make_group(void)
+{
+	char max[16];
+
+	rmdir(GROUP);
+	snprintf(max, sizeof(max), "%lu", GROUP_MAX);
+	return !mkdir(GROUP, 0755) && !cma_write_text(GROUP "/memory.max", max);
+}
+
+/* New page cache, three times what the group may have. */
+static void read_in_group(void)
+{
+	static char buf[STEP];
+	size_t at;
+
+	for (at = 0; at < GROUP_READS; at += STEP)
+		if (pread(group_fd, buf, STEP, at) != (ssize_t)STEP)
+			_exit(1);
+	_exit(0);
+}
+
+/* Nothing to reclaim: it has to be ended. */
+static void touch_in_group(void)
+{
+	_exit(cma_block_memory(2 * GROUP_MAX) ? 0 : 1);
+}
+
+static int status_of(void (*work)(void))
+{
+	pid_t pid = fork();
+	int status = -1;
+
+	cma_expect(pid >= 0, "fork: %m");
+	if (!pid) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		cma_write_text("/proc/self/oom_score_adj", "1000");
+		if (cma_write_text(GROUP "/cgroup.procs", "0"))
+			_exit(2);
+		work();
+	}
+	cma_expect(cma_reap(pid, cma_slow(LIMIT_MS), &status), "it does not end");
+	return status;
+}
+
+static void expect_limit(const char *what)
+{
+	unsigned long long peak = group_number("memory.peak");
+
+	ksft_print_msg("row group %s beyond_pages=%lld lent_file=%llu lent_anon=%llu\n",
+		       what, (long long)(peak - GROUP_MAX) / (long long)BLOCK_PAGE,
+		       (unsigned long long)lent(CMA_TEST_FILE),
+		       (unsigned long long)lent(CMA_TEST_ANON));
+	cma_expect(peak <= GROUP_MAX + GROUP_BEYOND, "%llu bytes in the group", peak);
+}
+
+static int group_pays_for_its_loans(void)
+{
+	int status;
+
+	begin();
+	if (!make_group())
+		return KSFT_SKIP;
+	group_fd = cma_sparse_file(GROUP_READS);
+	cma_expect(group_fd >= 0, "file");
+	fill_outside();
+	status = status_of(read_in_group);
+	cma_expect(!status, "status %#x", status);
+	expect_limit("reads");
+	cma_expect(lent(CMA_TEST_FILE) >= ENOUGH, "it did not borrow");
+	close(group_fd);
+	cma_expect(!group_kills(), "a reader was killed");
+	status = status_of(touch_in_group);
+	cma_expect(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL,
+		   "status %#x", status);
+	expect_limit("touches");
+	cma_expect(group_kills() == 1, "%lld kills", group_kills());
+	cma_expect(cma_is_whole(AREA), "not whole");
+	rmdir(GROUP);
+	return KSFT_PASS;
+}
+
 static const struct cma_case cases[] = {
 	/* First, before memory is full. */
 	{ "an empty area costs nothing", empty_costs_nothing, true, "empty" },
@@ -1176,6 +1284,7 @@ static const struct cma_case cases[] = {
 	{ "killed while it waits", killed_while_it_waits, true, "killed" },
 	{ "only borrowers borrow", only_borrowers_borrow, true, "borrowers" },
 	{ "a file's loans are clean", file_loans_are_clean, true, "clean" },
+	{ "a group pays for its loans", group_pays_for_its_loans, true, "group" },
 	{ "ksmd leaves loans alone", ksm_leaves_loans_alone, true, "ksm" },
 	{ "nobody holds loans", nobody_holds_loans, true, "holders" },
 };
