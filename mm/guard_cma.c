@@ -16,9 +16,9 @@
  * can be given up, and not for long.  After that the caller gets a copy, or the
  * loan, and a counter says so: recall could not have moved it either.
  *
- * This file owns the decision what is a loan, and what the hooks in gup.c,
- * filemap.c, shmem.c and memory.c call.  It has no state but counters, and what tasks
- * remember of their last waits.
+ * This file owns the decision what is a loan and what is held, and what the hooks in
+ * gup.c, filemap.c, shmem.c, memory.c and memcontrol.c call.  It has no state but
+ * counters, and what tasks remember of their last waits.
  */
 #include <linux/cma_hold.h>
 #include <linux/cma_lend.h>
@@ -65,11 +65,6 @@
  * fault brings in a page, so the rest of it is copied without.
  */
 #define CMA_GUARD_BOUNCE	256UL
-
-static bool cma_page_is_held(const struct cma *cma, unsigned long pfn)
-{
-	return test_bit((pfn - cma->base_pfn) >> cma->order_per_bit, cma->held);
-}
 
 /* In an area, and not held by a device. */
 bool __cma_is_lent(const struct page *page)
@@ -890,7 +885,7 @@ vm_fault_t __cma_guard_mkwrite(struct vm_fault *vmf, struct folio *folio)
  * What a charge does that finds its group at the limit: it reclaims, and ends somebody
  * of the group if there is no other way.  Who can't pay goes on without loans.
  *
- * Context: may sleep, and holds no folio that is lent.
+ * Context: may sleep.
  */
 void __cma_pay_charge(struct mem_cgroup *memcg, gfp_t gfp)
 {

@@ -179,11 +179,6 @@ static bool cma_has_mempolicy(void)
 }
 #endif
 
-static unsigned long cma_granule_of(const struct cma *cma, unsigned long pfn)
-{
-	return (pfn - cma->base_pfn) >> cma->order_per_bit;
-}
-
 /* May page cache have this page?  Not if a request is about to. */
 static bool cma_lends_to_file(unsigned long pfn)
 {
@@ -289,7 +284,7 @@ static unsigned long cma_count_page(const struct cma *cma, unsigned long pfn,
 		order = buddy_order_unsafe(page);
 		return order <= MAX_PAGE_ORDER ? 1UL << order : 1;
 	}
-	if (!test_bit(cma_granule_of(cma, pfn), cma->held))
+	if (!cma_page_is_held(cma, pfn))
 		cma_count_folio(page_folio(page), lent);
 	return 1;
 }

@@ -593,16 +593,17 @@ static unsigned long cma_scan_page(struct cma_recall *rc,
 	return max(next, pfn + 1);
 }
 
-/*
- * Clean cache that is cheaper to drop than to move.  Mapped pages are in use
- * right now: they are dropped only where there is no memory to move them to.
- */
+/* Cache that can be dropped; a guess, where the folio is not locked. */
 static bool cma_is_clean(struct folio *folio)
 {
 	return folio_is_file_lru(folio) && !folio_test_dirty(folio) &&
 	       !folio_test_unevictable(folio);
 }
 
+/*
+ * Clean cache that is cheaper to drop than to move.  Mapped pages are in use
+ * right now: they are dropped only where there is no memory to move them to.
+ */
 static bool cma_droppable(const struct cma_scan *scan, struct folio *folio)
 {
 	return cma_is_clean(folio) && (scan->no_memory || !folio_mapped(folio));
@@ -1089,13 +1090,14 @@ static bool cma_is_hopeless(const struct cma_recall *rc,
  * Nothing has gone since @since, in @idle scans; the first two drain.  Who was hopeless
  * elsewhere is soon done with.
  */
-static int cma_recall_stuck(const struct cma_recall *rc,
-			    const struct cma_scan *scan, unsigned int idle,
-			    unsigned long since)
+static int cma_recall_stuck(struct cma_recall *rc, const struct cma_scan *scan,
+			    unsigned int idle, unsigned long since)
 {
-	if (rc->hasty && idle > (rc->hopeless ? 1 : 2) &&
-	    cma_is_hopeless(rc, scan))
-		return -ENOMEM;
+	if (idle > (rc->hopeless ? 1 : 2)) {
+		rc->hopeless = rc->hasty && cma_is_hopeless(rc, scan);
+		if (rc->hopeless)
+			return -ENOMEM;
+	}
 	if (idle <= 2 || time_before(jiffies, since + rc->patience))
 		return 0;
 	/* Elsewhere there is no more memory than here: a victim may have some. */
@@ -1222,7 +1224,6 @@ int cma_recall_range(struct cma_recall *rc)
 			rc->first_busy = scan.first_busy;
 			rc->last_busy = scan.last_busy;
 			rc->stuck_since = since;
-			rc->hopeless = rc->hasty && cma_is_hopeless(rc, &scan);
 			/* What the last scan did may have been enough. */
 			return cma_take_free(rc) ? 0 : ret;
 		}

@@ -240,6 +240,19 @@ static inline unsigned long cma_granules(const struct cma *cma)
 	return cma->count >> cma->order_per_bit;
 }
 
+/* The granule that a page of the area belongs to. */
+static inline unsigned long cma_granule_of(const struct cma *cma,
+					   unsigned long pfn)
+{
+	return (pfn - cma->base_pfn) >> cma->order_per_bit;
+}
+
+/* Does a device hold the page? */
+static inline bool cma_page_is_held(const struct cma *cma, unsigned long pfn)
+{
+	return test_bit(cma_granule_of(cma, pfn), cma->held);
+}
+
 /**
  * struct cma_recall - one recall of one pfn range
  * @start: first page of the range
@@ -252,7 +265,8 @@ static inline unsigned long cma_granules(const struct cma *cma)
  * @may_kill: the OOM killer may be asked for a victim
  * @no_memory: the last scan that had time found no memory for targets
  * @hasty: it gives up at once where nothing can come of waiting
- * @hopeless: result of a failure: that is so, as far as this range goes
+ * @hopeless: result of a failure: that is so, as far as this range goes; before,
+ *	of the range that was tried last
  * @first_busy: result of a failure: the first page that stood in the way
  * @last_busy: result of a failure: the last one
  * @stuck_since: result of a failure: in jiffies, when something went last
@@ -396,8 +410,8 @@ static inline bool cma_keeps_isolated(const struct page *page, int migratetype)
 }
 
 /*
- * In what a task owes its memory cgroup: a loan was charged beyond the limit.  Until it
- * has paid, it does not borrow: so it is one page that a group is ever beyond for it.
+ * In current->memcg_nr_pages_over_high: a loan was charged beyond the limit.  Until the
+ * task has paid, it does not borrow: it is one page that its group is beyond for it.
  */
 #define CMA_OWES	BIT(31)
 

@@ -247,8 +247,7 @@ static void cma_add_avoided(struct cma_request *req, unsigned long pfn)
 {
 	struct cma_fit *fit = &req->fit;
 
-	fit->avoid[fit->nr_avoid++] = (pfn - req->cma->base_pfn) >>
-				      req->cma->order_per_bit;
+	fit->avoid[fit->nr_avoid++] = cma_granule_of(req->cma, pfn);
 }
 
 /* What was added last is poisoned: it changes places with the first that is not. */

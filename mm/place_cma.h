@@ -47,7 +47,7 @@ static inline struct cma_run cma_pages_to_run(const struct cma *cma,
 					      unsigned long pfn,
 					      unsigned long pages)
 {
-	unsigned long start = (pfn - cma->base_pfn) >> cma->order_per_bit;
+	unsigned long start = cma_granule_of(cma, pfn);
 
 	return (struct cma_run) {
 		.start = start,

@@ -109,7 +109,7 @@ static inline unsigned long cma_next_avoided(const struct cma_fit *fit,
  * @nbits: granules of the area
  * @fit: the request
  * @pos: granule to begin at
- * @gap: result
+ * @gap: result; one that is too short for the request may have what it avoids
  *
  * Return: whether there is one.
  */

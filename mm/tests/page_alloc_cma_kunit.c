@@ -324,7 +324,7 @@ static void lends_nothing_to_debtors(struct kunit *test)
 	current->memcg_nr_pages_over_high = owed;
 }
 
-/* A small loan beyond the limit, a large one not at all; others wait. */
+/* A loan is charged beyond the limit, and its task owes it; others wait. */
 static void charges_loans_without_a_wait(struct kunit *test)
 {
 	struct cma *cma = test->priv;

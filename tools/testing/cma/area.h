@@ -143,6 +143,12 @@ static inline unsigned long cma_granules(const struct cma *cma)
 	return cma->count >> cma->order_per_bit;
 }
 
+static inline unsigned long cma_granule_of(const struct cma *cma,
+					   unsigned long pfn)
+{
+	return (pfn - cma->base_pfn) >> cma->order_per_bit;
+}
+
 /* A test defines it. */
 static unsigned long cma_range_cost(unsigned long start, unsigned long end,
 				    unsigned long limit);
