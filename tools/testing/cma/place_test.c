@@ -420,10 +420,8 @@ static int recall(struct cma_request *req)
 	for (; found < end; found = find_next_bit(stuck, end, found + 1))
 		req->rc.last_busy = BASE + found;
 	req->rc.hopeless = no_memory;
-	if (no_memory)
-		return -ENOMEM;
-	now += min(req->patience, req->deadline - now);
-	return -EBUSY;
+	now += min(no_memory ? 1UL : req->patience, req->deadline - now);
+	return no_memory ? -ENOMEM : -EBUSY;
 }
 
 /* Like cma_recall_here(). */
@@ -527,7 +525,7 @@ static bool crowd_of_culprits_ends(void)
 	return true;
 }
 
-/* Nothing is to be had anywhere: each place is tried once, and no time passes. */
+/* Nothing is to be had anywhere: each place is tried once, for a tick. */
 static bool hopeless_goes_round_once(void)
 {
 	unsigned int i, tries, pages;
@@ -544,7 +542,7 @@ static bool hopeless_goes_round_once(void)
 		if (!CHECK(serve(&req, &tries) == -ENOMEM) ||
 		    !CHECK(tries < GRANULES / pages) ||
 		    !CHECK(tries + 2 >= min(GRANULES / pages, CMA_AVOID_MAX / 2)) ||
-		    !CHECK(now == begin) || !CHECK(!weight(bitmap)))
+		    !CHECK(now == begin + tries + 1) || !CHECK(!weight(bitmap)))
 			return false;
 	}
 	return true;
