@@ -271,15 +271,9 @@ static int scopes(void)
 	return KSFT_PASS;
 }
 
-static void lend_others(const char *policy)
-{
-	cma_write_text("/sys/kernel/mm/cma/" AREA_WHOLE "/lend", policy);
-	cma_write_text("/sys/kernel/mm/cma/" AREA_BITS "/lend", policy);
-}
-
 static void lend_all(void)
 {
-	lend_others("all");
+	cma_lend_others(AREA_TEST, "all");
 }
 
 /* Anonymous memory can be moved without entering file systems or the block layer. */
@@ -294,7 +288,7 @@ static int scopes_lent(void)
 
 	/* What borrows then goes to the area that is looked at. */
 	atexit(lend_all);
-	lend_others("none");
+	cma_expect(!cma_lend_others(AREA_TEST, "none"), "none");
 	lent = cma_lend_anon(AREA_TEST, &cache, &anon);
 	for (i = 0; i < ARRAY_SIZE(flags); i++) {
 		err[i] = cma_request(cma_dev, AREA_TEST, MIB_PAGES(16), 0,

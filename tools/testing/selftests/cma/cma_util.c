@@ -318,6 +318,29 @@ static int find_key(char *text, const char *key, unsigned long long *value)
 	return -ENOENT;
 }
 
+/* To whom the area lends: all, file or none. */
+int cma_set_lend(const char *area, const char *policy)
+{
+	char path[256];
+
+	area_path(path, sizeof(path), SYSFS_ROOT, area, "lend");
+	return cma_write_text(path, policy);
+}
+
+/* The same for all others: with none, what borrows goes to @area. */
+int cma_lend_others(const char *area, const char *policy)
+{
+	int err = cma_set_lend(AREA_DEFAULT, policy);
+	unsigned int i;
+
+	if (err == -ENOENT)
+		err = 0;
+	for (i = 0; i < CMA_AREAS; i++)
+		if (strcmp(cma_areas[i], area))
+			err = cma_set_lend(cma_areas[i], policy) ?: err;
+	return err;
+}
+
 /* One value of a table file of "KEY VALUE" lines. */
 int cma_table(const char *area, const char *file, const char *key,
 	      unsigned long long *value)

@@ -27,6 +27,8 @@
 #define AREA_TEST	"test"
 #define AREA_WHOLE	"whole"
 #define AREA_BITS	"bits"
+/* The base kernel's own, where it is told to have one. */
+#define AREA_DEFAULT	"reserved"
 
 #define CMA_AREAS	3
 #define CMA_BOOT_OPTION	"cma_test=test:128M,whole:16M,bits:32M/4"
@@ -101,6 +103,8 @@ long cma_largest(const char *area);
 int cma_area_get(const char *name, struct cma_area *area);
 bool cma_is_whole(const char *area);
 bool cma_empty_area(const char *area);
+int cma_set_lend(const char *area, const char *policy);
+int cma_lend_others(const char *area, const char *policy);
 
 bool cma_is_lend(void);
 unsigned int cma_slow(unsigned int limit);

@@ -423,14 +423,6 @@ static int latency_is_counted(void)
 	return KSFT_PASS;
 }
 
-static int set_lend(const char *area, const char *policy)
-{
-	char path[128];
-
-	snprintf(path, sizeof(path), "/sys/kernel/mm/cma/%s/lend", area);
-	return cma_write_text(path, policy);
-}
-
 static const char * const costs[] = {
 	"pages_moved", "pages_dropped", "pages_reclaimed", "pages_swapped"
 };
@@ -465,7 +457,7 @@ static void cost_of_all(void)
 	long long gone;
 
 	cma_lend_out(AREA_WHOLE, 50, cma_slow(60000));
-	cma_expect(!set_lend(AREA_WHOLE, "none"), "none");
+	cma_expect(!cma_set_lend(AREA_WHOLE, "none"), "none");
 	gone = stolen();
 	cma_expect(!cma_share(AREA_WHOLE, &share), "share");
 	lent = share.count - share.free;
@@ -484,17 +476,15 @@ static void cost_of_all(void)
 
 static void lend_all(void)
 {
-	set_lend(AREA_TEST, "all");
-	set_lend(AREA_BITS, "all");
-	set_lend(AREA_WHOLE, "all");
+	cma_lend_others(AREA_WHOLE, "all");
+	cma_set_lend(AREA_WHOLE, "all");
 }
 
 static int cost_is_counted(void)
 {
 	/* Wherever it ends. */
 	atexit(lend_all);
-	cma_expect(!set_lend(AREA_TEST, "none") && !set_lend(AREA_BITS, "none"),
-		   "none");
+	cma_expect(!cma_lend_others(AREA_WHOLE, "none"), "none");
 	cost_of_all();
 	lend_all();
 	return KSFT_PASS;
@@ -524,7 +514,7 @@ static int granules_are_whole(void)
 	uint64_t pfn;
 
 	/* Who lends nothing has everything free, and it stays so. */
-	cma_expect(!set_lend(AREA_BITS, "none") && cma_is_whole(AREA_BITS),
+	cma_expect(!cma_set_lend(AREA_BITS, "none") && cma_is_whole(AREA_BITS),
 		   "area");
 	cma_expect(!cma_take(AREA_BITS, 17, 0, &req), "request");
 	pfn = req.pfn;
@@ -532,7 +522,7 @@ static int granules_are_whole(void)
 	cma_expect(free_pages(pfn + 32, 16) == 16, "granule behind");
 	cma_expect(!cma_give(req.handle), "release");
 	cma_expect(free_pages(pfn, 32) == 32, "%d free", free_pages(pfn, 32));
-	cma_expect(!set_lend(AREA_BITS, "all"), "all");
+	cma_expect(!cma_set_lend(AREA_BITS, "all"), "all");
 	return KSFT_PASS;
 }
 

@@ -323,16 +323,9 @@ static const struct cma_case cases[] = {
 	{ "memory is short in earnest", memory_is_short, true },
 };
 
-/* A blocker's first loan is to be one of the area's that is looked at. */
-static void lend_others(const char *policy)
-{
-	cma_write_text("/sys/kernel/mm/cma/" AREA_WHOLE "/lend", policy);
-	cma_write_text("/sys/kernel/mm/cma/" AREA_BITS "/lend", policy);
-}
-
 static void restore(void)
 {
-	lend_others("all");
+	cma_lend_others(AREA_TEST, "all");
 	set_deadline(DEADLINE_MS);
 	cma_inject_stop();
 	cma_block_settings(true);
@@ -345,6 +338,7 @@ int main(int argc, char **argv)
 	cma_write_text("/proc/self/oom_score_adj", "-1000");
 	cma_block_settings(false);
 	atexit(restore);
-	lend_others("none");
+	/* A blocker's first loan is to be one of the area's that is looked at. */
+	cma_lend_others(AREA_TEST, "none");
 	cma_run(cases, ARRAY_SIZE(cases) - !earnest);
 }

@@ -13,7 +13,6 @@
 #include "cma_util.h"
 
 #define HEAP		"/dev/dma_heap/reserved"
-#define AREA_DEFAULT	"reserved"
 #define PAGE		4096UL
 
 static int heap_alloc(size_t len)

@@ -47,7 +47,7 @@
  */
 #define TARGETS		(3 * 64)
 /* Time limits of requests: one that is met, and one that is not. */
-#define SOON_MS		2000U	/* all else is moved by then, on a busy machine */
+#define SOON_MS		2000U
 #define LATE_MS		50000U
 #define FAR_MS		(10 * LATE_MS)
 /* Late beyond doubt, but nothing that a busy machine could do to SOON_MS. */
@@ -232,7 +232,7 @@ static bool has_symbol(const char *symbol)
 
 static void set_lend(const char *policy)
 {
-	cma_expect(!cma_write_text(SYSFS AREA "/lend", policy), "%s", policy);
+	cma_expect(!cma_set_lend(AREA, policy), "%s", policy);
 }
 
 /* Debug kernels take ten times as long: with KASAN, or with lockdep. */
@@ -921,14 +921,25 @@ static bool may_borrow(const char *name)
 	return false;
 }
 
+static bool sees_nobody(const struct cma_test_walk *w)
+{
+	return w->other_lasting <= TARGETS && w->excess_lasting <= granted();
+}
+
+static bool sees_one(const struct cma_test_walk *w)
+{
+	return w->excess_lasting == 1;
+}
+
 /* Excess of a moment may last for two looks. */
-static void walk_until_settled(struct cma_test_walk *w)
+static void walk_until(struct cma_test_walk *w,
+		       bool (*settled)(const struct cma_test_walk *w))
 {
 	unsigned int tries;
 
 	for (tries = 0; tries < SETTLES; tries++) {
 		walk(w);
-		if (w->other_lasting <= TARGETS && w->excess_lasting <= granted())
+		if (settled(w))
 			break;
 		cma_sleep_ms(SETTLE_MS);
 	}
@@ -939,7 +950,7 @@ static void expect_borrowers(const char *who)
 	struct cma_test_walk w;
 	unsigned int i;
 
-	walk_until_settled(&w);
+	walk_until(&w, sees_nobody);
 	ksft_print_msg("row walk after=%s anon=%llu shmem=%llu file=%llu other=%llu\n",
 		       who, w.anon, w.shmem, w.file, w.other);
 	ksft_print_msg("row held by=%s excess=%llu lasting=%llu granted=%llu\n",
@@ -966,15 +977,9 @@ static int walk_sees_references(void)
 	fill_outside();
 	lend_to(CMA_TEST_FILE);
 	hold_one(0, CMA_TEST_FILE, CMA_TEST_BY_REF);
-	/* Others refer to loans as well, for moments. */
-	for (i = 0; i < SETTLES; i++) {
-		walk(&w);
-		if (w.excess_lasting == 1)
-			break;
-		cma_sleep_ms(SETTLE_MS);
-	}
+	walk_until(&w, sees_one);
 	let_go();
-	cma_expect(w.excess_lasting == 1 && w.excess_pfn == hold.pfn,
+	cma_expect(sees_one(&w) && w.excess_pfn == hold.pfn,
 		   "%llu pages, first %#llx", w.excess_lasting, w.excess_pfn);
 	cma_expect(w.refs == w.expected + 1, "%d of %d", w.refs, w.expected);
 	for (i = 0; i < w.nr_owners && i < CMA_TEST_MAX_OWNERS; i++)
@@ -1289,16 +1294,11 @@ static const struct cma_case cases[] = {
 	{ "nobody holds loans", nobody_holds_loans, true, "holders" },
 };
 
-static void lend_others(const char *policy)
-{
-	cma_write_text(SYSFS AREA_TEST "/lend", policy);
-	cma_write_text(SYSFS AREA_BITS "/lend", policy);
-	cma_write_text(SYSFS "reserved/lend", policy);
-}
-
 static void restore(void)
 {
-	lend_others("all");
+	cma_lend_others(AREA, "all");
+	cma_set_lend(AREA, "all");
+	rmdir(GROUP);
 	cma_write_text(SYSFS AREA "/deadline_ms", "5000");
 	cma_write_text(SYSFS AREA "/oom", "1");
 	cma_write_text(KSM "run", "0");
@@ -1316,6 +1316,6 @@ int main(int argc, char **argv)
 		ksft_exit_skip("no ext4 for a file\n");
 	cma_block_settings(false);
 	atexit(restore);
-	lend_others("none");
+	cma_lend_others(AREA, "none");
 	cma_run_chosen(cases, ARRAY_SIZE(cases), argv + 1);
 }

@@ -41,7 +41,7 @@ static struct cma_block hog, task;
 
 static int set_lend(const char *policy)
 {
-	return cma_write_text("/sys/kernel/mm/cma/" AREA_TEST "/lend", policy);
+	return cma_set_lend(AREA_TEST, policy);
 }
 
 static int set_oom(const char *value)
