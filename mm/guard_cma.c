@@ -16,11 +16,9 @@
  * can be given up, and not for long.  After that the caller gets a copy, or the
  * loan, and a counter says so: recall could not have moved it either.
  *
- * This file owns the decision what is a loan and what is held, and what the hooks in
- * gup.c, filemap.c, shmem.c, memory.c and memcontrol.c call.  It has no state but
- * counters, and what tasks remember of their last waits.
+ * This file owns what the hooks in gup.c, filemap.c, shmem.c, memory.c and memcontrol.c
+ * call.  It has no state but counters, and what tasks remember of their last waits.
  */
-#include <linux/cma_hold.h>
 #include <linux/cma_lend.h>
 #include <linux/file.h>
 #include <linux/gfp.h>
@@ -40,6 +38,7 @@
 #include <linux/uaccess.h>
 #include <linux/uio.h>
 
+#include "guard_cma.h"
 #include "internal.h"
 #include "memcontrol-v1.h"
 #include "page_alloc_cma.h"
@@ -66,32 +65,7 @@
  */
 #define CMA_GUARD_BOUNCE	256UL
 
-/* In an area, and not held by a device. */
-bool __cma_is_lent(const struct page *page)
-{
-	unsigned long pfn = page_to_pfn(page);
-	const struct cma *cma = cma_find_area(pfn);
-
-	return cma && !cma_page_is_held(cma, pfn);
-}
-
-/**
- * cma_is_held() - does a device hold the folio?
- * @folio: with a reference
- *
- * A device's pages may be mapped and pinned as it likes: gigantic pages are an
- * example.
- *
- * Context: any.
- * Return: true if an area has handed it out.
- */
-bool cma_is_held(const struct folio *folio)
-{
-	unsigned long pfn = page_to_pfn(&folio->page);
-	const struct cma *cma = cma_find_area(pfn);
-
-	return cma && cma_page_is_held(cma, pfn);
-}
+static_assert(AS_INACCESSIBLE < AS_CMA_LENT && AS_CMA_LENT < AS_FOLIO_ORDER_MIN);
 
 static void cma_count_guard(const struct page *page, unsigned int moved,
 			    unsigned int copied)

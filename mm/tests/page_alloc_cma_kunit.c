@@ -14,6 +14,7 @@
 #include <linux/workqueue.h>
 
 #include "../cma_compat.h"
+#include "../guard_cma.h"
 #include "../page_alloc_cma.h"
 
 static int match_area(struct cma *cma, void *data)
