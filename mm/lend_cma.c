@@ -37,7 +37,6 @@
 #include <linux/sched/signal.h>
 #include <linux/seq_file.h>
 #include <linux/slab.h>
-#include <linux/string.h>
 #include <linux/swap.h>
 #include <linux/vmstat.h>
 #include <linux/wait.h>
@@ -126,26 +125,6 @@ struct cma_room {
 static_assert(MIGRATE_PCPTYPES <= MIGRATE_CMA && MIGRATE_CMA < MIGRATE_ISOLATE);
 
 /* To whom an area lends. */
-
-/*
- * Their folios can be moved or dropped without asking user space, and their
- * metadata is not in the page cache of files.
- */
-static const char * const cma_lendable_filesystems[] = {
-	"btrfs", "erofs", "exfat", "ext4", "f2fs", "squashfs", "ubifs", "vfat",
-	"xfs",
-};
-
-/**
- * cma_mark_filesystem() - decide whether a file system's page cache may be lent
- * @fs: a file system that is about to be registered
- */
-void cma_mark_filesystem(struct file_system_type *fs)
-{
-	if (match_string(cma_lendable_filesystems,
-			 ARRAY_SIZE(cma_lendable_filesystems), fs->name) >= 0)
-		fs->fs_flags |= FS_CMA_LEND;
-}
 
 DEFINE_STATIC_KEY_FALSE(cma_file_key);
 static DEFINE_MUTEX(cma_lend_lock);	/* guards cma->lend and cma_file_key */

@@ -12,7 +12,6 @@
 #include <linux/init.h>
 #include <linux/mmzone.h>
 #include <linux/pagemap.h>
-#include <linux/string.h>
 
 struct cma;
 struct seq_file;
@@ -27,15 +26,10 @@ struct seq_file;
 void __init cma_check_boot_option(const char *option);
 struct page *cma_alloc_timeout(struct cma *cma, unsigned long count,
 			       unsigned int align, bool no_warn, long timeout);
-void cma_mark_filesystem(struct file_system_type *fs);
 struct page *cma_page_to_hold(struct page *page);
 void cma_show_meminfo(struct seq_file *m);
 #else
 static inline void cma_check_boot_option(const char *option)
-{
-}
-
-static inline void cma_mark_filesystem(struct file_system_type *fs)
 {
 }
 
@@ -73,17 +67,11 @@ static inline void cma_lend_mapping(struct address_space *mapping)
 	mapping_set_gfp_mask(mapping, mapping_gfp_mask(mapping) | __GFP_CMA);
 }
 
-/* erofs may lie in a file of any other file system, or come from a daemon. */
-static inline bool cma_is_on_device(const struct super_block *sb)
-{
-	return sb->s_bdev || strcmp(sb->s_type->name, "erofs");
-}
-
-/* Hook in inode_init_always_gfp(): file systems are allowed by name. */
+/* Hook in inode_init_always_gfp() */
 static inline void cma_lend_by_fs(struct address_space *mapping,
 				  const struct super_block *sb)
 {
-	if (sb->s_type->fs_flags & FS_CMA_LEND && cma_is_on_device(sb))
+	if (sb->s_type->fs_flags & FS_CMA_LEND)
 		cma_lend_mapping(mapping);
 }
 
