@@ -1027,7 +1027,7 @@ static void cma_kill_now(struct cma_recall *rc)
 
 	cma_last_kill = jiffies;
 	if (!out_of_memory(&oc))
-		rc->may_kill = false;
+		rc->no_victim = true;
 	else if (oc.chosen)
 		rc->killed++;
 }
@@ -1054,7 +1054,8 @@ static void cma_kill_one(struct cma_recall *rc)
 static bool cma_needs_victim(const struct cma_recall *rc,
 			     const struct cma_scan *scan, unsigned int idle)
 {
-	if (!scan->no_memory || !rc->may_kill || !cma_may_write(rc) ||
+	if (!scan->no_memory || !rc->may_kill || rc->no_victim ||
+	    !cma_may_write(rc) ||
 	    time_after(jiffies + CMA_KILL_WAIT, rc->deadline))
 		return false;
 	return time_after_eq(jiffies, rc->half) ||
@@ -1100,7 +1101,7 @@ static int cma_recall_stuck(struct cma_recall *rc, const struct cma_scan *scan,
 	}
 	if (idle <= 2 || time_before(jiffies, since + rc->patience))
 		return 0;
-	/* Elsewhere there is no more memory than here: a victim may have some. */
+	/* Elsewhere there is no more memory than here: a victim has some, or time. */
 	if (scan->no_memory && rc->may_kill && cma_may_write(rc))
 		return 0;
 	return scan->no_memory ? -ENOMEM : -EBUSY;

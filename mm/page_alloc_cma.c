@@ -145,13 +145,14 @@ static int cma_serve(struct cma_request *req)
 	}
 }
 
-static enum cma_failure cma_failure(int err)
+static enum cma_failure cma_failure(const struct cma_request *req, int err)
 {
 	switch (err) {
 	case -EINTR:
 		return CMA_FAIL_KILLED;
 	case -ENOMEM:
-		return CMA_FAIL_NO_MEMORY;
+		return req->rc.no_victim ? CMA_FAIL_NO_VICTIM :
+					   CMA_FAIL_NO_MEMORY;
 	case -ENOSPC:
 		return CMA_FAIL_NO_RANGE;
 	default:
@@ -164,7 +165,7 @@ static void cma_account(struct cma_request *req, int err, u64 us)
 	struct cma_stats *stats = get_cpu_ptr(req->cma->stats);
 
 	if (err) {
-		stats->fail[cma_failure(err)]++;
+		stats->fail[cma_failure(req, err)]++;
 		stats->pages_fail += req->pages;
 		count_vm_event(CMA_ALLOC_FAIL);
 	} else {
@@ -188,6 +189,7 @@ static const char * const cma_failure_text[] = {
 	[CMA_FAIL_NO_RANGE] = "devices hold too much of the area",
 	[CMA_FAIL_BUSY] = "a loan did not come back in time",
 	[CMA_FAIL_NO_MEMORY] = "no memory to move loans to",
+	[CMA_FAIL_NO_VICTIM] = "no memory to move loans to, and nobody to kill for it",
 	[CMA_FAIL_KILLED] = "the caller was killed",
 };
 
@@ -203,7 +205,7 @@ static void cma_report_culprit(const struct cma_request *req, int err)
 		return;
 	pr_err_ratelimited("%s: alloc failed, req-size: %lu pages, ret: %d: %s: pfn %#lx of %s, refs %d, expected %d, blocked %u ms, flags %pGp\n",
 			   req->cma->name, req->pages, err,
-			   cma_failure_text[cma_failure(err)], culprit.pfn,
+			   cma_failure_text[cma_failure(req, err)], culprit.pfn,
 			   culprit.owner, culprit.refs, culprit.expected,
 			   culprit.ms, &culprit.flags);
 }
@@ -216,7 +218,7 @@ static void cma_report(const struct cma_request *req, int err)
 	else if (!(req->rc.gfp & __GFP_NOWARN))
 		pr_err_ratelimited("%s: alloc failed, req-size: %lu pages, ret: %d: %s\n",
 				   req->cma->name, req->pages, err,
-				   cma_failure_text[cma_failure(err)]);
+				   cma_failure_text[cma_failure(req, err)]);
 }
 
 static void cma_reset_tags(struct page *page, unsigned long pages)

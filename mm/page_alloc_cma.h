@@ -30,6 +30,7 @@ enum cma_failure {
 	CMA_FAIL_NO_RANGE,	/* devices hold too much of the area */
 	CMA_FAIL_BUSY,		/* a loan did not come back by the deadline */
 	CMA_FAIL_NO_MEMORY,	/* nowhere to move the loans to */
+	CMA_FAIL_NO_VICTIM,	/* nor anybody to be killed for it */
 	CMA_FAIL_KILLED,	/* the caller was killed while it waited */
 	CMA_FAIL_REASONS,
 };
@@ -224,6 +225,7 @@ static inline bool cma_page_is_held(const struct cma *cma, unsigned long pfn)
  * @patience: in jiffies; it gives up when nothing has gone for so long
  * @half: in jiffies; half of the request's time is over then
  * @may_kill: the OOM killer may be asked for a victim
+ * @no_victim: it was, and there was none
  * @no_memory: the last scan that had time found no memory for targets
  * @hasty: it gives up at once where nothing can come of waiting
  * @hopeless: result of a failure: that is so, as far as this range goes; before,
@@ -249,6 +251,7 @@ struct cma_recall {
 	unsigned long patience;
 	unsigned long half;
 	bool may_kill;
+	bool no_victim;
 	bool no_memory;
 	bool hasty;
 	bool hopeless;

@@ -93,6 +93,7 @@ static const char * const cma_fail_names[] = {
 	[CMA_FAIL_NO_RANGE] = "no_range",
 	[CMA_FAIL_BUSY] = "busy",
 	[CMA_FAIL_NO_MEMORY] = "no_memory",
+	[CMA_FAIL_NO_VICTIM] = "no_victim",
 	[CMA_FAIL_KILLED] = "killed",
 };
 

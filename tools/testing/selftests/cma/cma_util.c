@@ -3,6 +3,7 @@
  * The test device as functions, the files that an area has, bounded waits and
  * samples. No KTAP result is reported here: see cma_util.h.
  */
+#include <dirent.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <sys/ioctl.h>
@@ -340,6 +341,31 @@ int cma_lend_others(const char *area, const char *policy)
 			err = cma_set_lend(cma_areas[i], policy) ?: err;
 	return err;
 }
+
+/* For every process there is; kernel threads don't care. */
+void cma_score_all(const char *score)
+{
+	struct dirent *entry;
+	char path[300];
+	DIR *dir = opendir("/proc");
+
+	while (dir && (entry = readdir(dir))) {
+		snprintf(path, sizeof(path), "/proc/%s/oom_score_adj",
+			 entry->d_name);
+		if (entry->d_name[0] > '0' && entry->d_name[0] <= '9')
+			cma_write_text(path, score);
+	}
+	if (dir)
+		closedir(dir);
+}
+
+const char * const cma_fail_reasons[CMA_FAIL_REASONS] = {
+	[CMA_NO_RANGE] = "no_range",
+	[CMA_BUSY] = "busy",
+	[CMA_NO_MEMORY] = "no_memory",
+	[CMA_NO_VICTIM] = "no_victim",
+	[CMA_KILLED] = "killed",
+};
 
 /* One value of a table file of "KEY VALUE" lines. */
 int cma_table(const char *area, const char *file, const char *key,

@@ -52,6 +52,18 @@ struct cma_area {
 	uint64_t order_per_bit;
 };
 
+/* Why requests fail, in the order of alloc_requests_fail. */
+enum cma_fail_reason {
+	CMA_NO_RANGE,
+	CMA_BUSY,
+	CMA_NO_MEMORY,
+	CMA_NO_VICTIM,
+	CMA_KILLED,
+	CMA_FAIL_REASONS
+};
+
+extern const char * const cma_fail_reasons[CMA_FAIL_REASONS];
+
 /**
  * struct cma_samples - a growing set of durations
  * @v: nanoseconds
@@ -105,6 +117,7 @@ bool cma_is_whole(const char *area);
 bool cma_empty_area(const char *area);
 int cma_set_lend(const char *area, const char *policy);
 int cma_lend_others(const char *area, const char *policy);
+void cma_score_all(const char *score);
 
 bool cma_is_lend(void);
 unsigned int cma_slow(unsigned int limit);

@@ -323,18 +323,15 @@ static int trace_events(void)
 
 /* What CMA_LEND adds. */
 
-static const char * const reasons[] = {
-	"no_range", "busy", "no_memory", "killed"
-};
-
 /* Sum over the reasons, or ~0 if one is missing. */
 static unsigned long long failed_requests(const char *area)
 {
 	unsigned long long sum = 0, value;
 	unsigned int i;
 
-	for (i = 0; i < ARRAY_SIZE(reasons); i++) {
-		if (cma_table(area, "alloc_requests_fail", reasons[i], &value))
+	for (i = 0; i < CMA_FAIL_REASONS; i++) {
+		if (cma_table(area, "alloc_requests_fail",
+			      cma_fail_reasons[i], &value))
 			return ~0ULL;
 		sum += value;
 	}

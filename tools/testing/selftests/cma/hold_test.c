@@ -248,10 +248,6 @@ static void set_deadline(unsigned int ms)
 
 /* Counters. */
 
-static const char * const reasons[] = {
-	"no_range", "busy", "no_memory", "killed"
-};
-
 /**
  * struct counts - what requests of the area came to
  * @ok: served
@@ -259,7 +255,7 @@ static const char * const reasons[] = {
  */
 struct counts {
 	unsigned long long ok;
-	unsigned long long fail[ARRAY_SIZE(reasons)];
+	unsigned long long fail[CMA_FAIL_REASONS];
 };
 
 static void count(struct counts *c)
@@ -267,9 +263,10 @@ static void count(struct counts *c)
 	unsigned int i;
 
 	c->ok = cma_sysfs(AREA, "alloc_requests_success");
-	for (i = 0; i < ARRAY_SIZE(reasons); i++)
-		cma_expect(!cma_table(AREA, "alloc_requests_fail", reasons[i],
-				      &c->fail[i]), "%s", reasons[i]);
+	for (i = 0; i < CMA_FAIL_REASONS; i++)
+		cma_expect(!cma_table(AREA, "alloc_requests_fail",
+				      cma_fail_reasons[i], &c->fail[i]), "%s",
+			   cma_fail_reasons[i]);
 }
 
 /* Since then, @ok were served, and one was refused, unless @reason is NULL. */
@@ -282,11 +279,11 @@ static void expect_counted(const struct counts *before, unsigned int ok,
 	count(&now);
 	cma_expect(now.ok == before->ok + ok, "%llu more were served",
 		   now.ok - before->ok);
-	for (i = 0; i < ARRAY_SIZE(reasons); i++)
+	for (i = 0; i < CMA_FAIL_REASONS; i++)
 		cma_expect(now.fail[i] == before->fail[i] +
-			   (reason && !strcmp(reason, reasons[i])),
+			   (reason && !strcmp(reason, cma_fail_reasons[i])),
 			   "%llu more are %s", now.fail[i] - before->fail[i],
-			   reasons[i]);
+			   cma_fail_reasons[i]);
 }
 
 /* Traces. */
@@ -463,7 +460,8 @@ static void begin(void)
 /* Failures. */
 
 /* Refused at its deadline, for the page that is held, and told so everywhere. */
-static void expect_refused(int log, uint64_t ns, const char *reason)
+static void expect_refused(int log, uint64_t ns, unsigned int deadline,
+			   const char *reason)
 {
 	char last[1024] = "", word[96];
 	uint64_t ms = ns / 1000000;
@@ -472,8 +470,8 @@ static void expect_refused(int log, uint64_t ns, const char *reason)
 	ksft_print_msg("row refused pfn=%#llx ms=%llu\n", hold.pfn,
 		       (unsigned long long)ms);
 	/* Ticks stand still while the host runs something else. */
-	cma_expect(ms >= SOON_MS * 9 / 10, "after %llu ms", (unsigned long long)ms);
-	cma_expect(ms < TOO_LATE_MS, "after %llu ms", (unsigned long long)ms);
+	cma_expect(ms >= deadline * 9 / 10, "after %llu ms", (unsigned long long)ms);
+	cma_expect(ms < deadline + TOO_LATE_MS, "after %llu ms", (unsigned long long)ms);
 	lines = cma_log_count(log, "cma: " AREA ": alloc failed", last,
 			      sizeof(last));
 	close(log);
@@ -531,7 +529,8 @@ static int refused(uint32_t kind, uint32_t mode)
 	cma_write_text(EVENT, "0");
 	cma_expect(err == -ENOMEM, "%s", strerror(-err));
 	expect_counted(&before, 0, "busy");
-	expect_refused(log, req.latency_ns, "a loan did not come back in time");
+	expect_refused(log, req.latency_ns, SOON_MS,
+		       "a loan did not come back in time");
 	let_go();
 	set_lend("all");
 	set_deadline(LATE_MS);
@@ -666,21 +665,23 @@ static int killed_while_it_waits(void)
 	return KSFT_PASS;
 }
 
-/* Every page that a loan could be moved to is refused; there is no swap. */
-static int no_memory(void)
+/*
+ * Every page that a loan could be moved to is refused; there is no swap.  Fails at the
+ * deadline for @reason, which the log has in more words.
+ */
+static int refuse_memory(unsigned int deadline, const char *reason,
+			 const char *words)
 {
 	struct counts before;
 	int log;
 
-	begin();
 	if (!cma_can_inject() || !trace_ready())
 		return KSFT_SKIP;
 	fill_outside();
 	lend_to(CMA_TEST_ANON);
 	free_balloon();
 	cma_expect(!cma_inject_below(RECALL, 100), "injection");
-	set_area("oom", 0);
-	set_deadline(SOON_MS);
+	set_deadline(deadline);
 	cma_write_text(EVENT, "1");
 	clear_trace();
 	log = cma_log_open();
@@ -693,12 +694,33 @@ static int no_memory(void)
 	cma_expect(cma_injected(), "nothing was injected");
 	cma_expect(requester->done && requester->err == -ENOMEM, "%d",
 		   requester->err);
-	expect_counted(&before, 0, "no_memory");
-	expect_refused(log, requester->ns, "no memory to move loans to");
+	expect_counted(&before, 0, reason);
+	expect_refused(log, requester->ns, deadline, words);
 	cma_expect(mine_is_intact(), "memory has changed");
 	set_deadline(LATE_MS);
 	cma_expect(cma_is_whole(AREA), "not whole when there is memory");
 	return KSFT_PASS;
+}
+
+static int no_memory(void)
+{
+	begin();
+	set_area("oom", 0);
+	return refuse_memory(SOON_MS, "no_memory", "no memory to move loans to");
+}
+
+/* The OOM killer is asked when half of the time is over. */
+static int no_victim(void)
+{
+	unsigned long long kills = cma_vmstat("oom_kill");
+	int ret;
+
+	begin();
+	cma_score_all("-1000");
+	ret = refuse_memory(3 * SOON_MS, "no_victim", "nobody to kill for it");
+	cma_score_all("0");
+	cma_expect(cma_vmstat("oom_kill") == kills, "somebody was killed");
+	return ret;
 }
 
 static int no_range(void)
@@ -1284,6 +1306,7 @@ static const struct cma_case cases[] = {
 	{ "shmem that is locked", shmem_lock, true, "shmem-lock" },
 	{ "page cache under writeback", file_writeback, true, "writeback" },
 	{ "no memory to move to", no_memory, true, "memory" },
+	{ "and nobody to be killed", no_victim, true, "victim" },
 	{ "half of the area is served elsewhere", served_elsewhere, true, "elsewhere" },
 	{ "served when the page is let go", served_when_let_go, true, "let-go" },
 	{ "killed while it waits", killed_while_it_waits, true, "killed" },

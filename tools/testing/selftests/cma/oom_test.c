@@ -4,7 +4,6 @@
  * who is not.
  */
 #define _GNU_SOURCE
-#include <dirent.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
@@ -55,30 +54,13 @@ static int set_deadline(unsigned int ms)
 	return set_file("deadline_ms", text);
 }
 
-static unsigned long long failures(void)
+static unsigned long long failures(const char *reason)
 {
 	unsigned long long n = 0;
 
-	cma_expect(!cma_table(AREA_TEST, "alloc_requests_fail", "no_memory", &n),
+	cma_expect(!cma_table(AREA_TEST, "alloc_requests_fail", reason, &n),
 		   "no counter");
 	return n;
-}
-
-/* For every process there is; kernel threads don't care. */
-static void set_score_of_all(const char *score)
-{
-	struct dirent *entry;
-	char path[300];
-	DIR *dir = opendir("/proc");
-
-	while (dir && (entry = readdir(dir))) {
-		snprintf(path, sizeof(path), "/proc/%s/oom_score_adj",
-			 entry->d_name);
-		if (entry->d_name[0] > '0' && entry->d_name[0] <= '9')
-			cma_write_text(path, score);
-	}
-	if (dir)
-		closedir(dir);
 }
 
 static void fill_memory_with(const char *kind, size_t leave)
@@ -96,9 +78,11 @@ static void fill_memory(size_t leave)
 }
 
 /* The request fails, as it has to, by then, and nobody is killed. */
-static void expect_refusal(uint32_t flags, unsigned int limit_ms)
+static void expect_refusal(uint32_t flags, const char *reason,
+			   unsigned int limit_ms)
 {
-	unsigned long long kills = cma_vmstat("oom_kill"), before = failures();
+	unsigned long long kills = cma_vmstat("oom_kill");
+	unsigned long long before = failures(reason);
 	struct cma_test_alloc req;
 	uint64_t ms = cma_now_ns();
 
@@ -111,7 +95,7 @@ static void expect_refusal(uint32_t flags, unsigned int limit_ms)
 	ksft_print_msg("row refusal flags=%#x ms=%llu\n", flags,
 		       (unsigned long long)ms);
 	cma_expect(ms <= limit_ms, "after %llu ms", (unsigned long long)ms);
-	cma_expect(failures() == before + 1, "not counted as no_memory");
+	cma_expect(failures(reason) == before + 1, "not counted as %s", reason);
 	cma_expect(cma_vmstat("oom_kill") == kills, "somebody was killed");
 	cma_expect(cma_block_holds(&hog, LIMIT_MS), "the hog lost memory");
 }
@@ -132,7 +116,7 @@ static int area_may_forbid(void)
 {
 	fill_memory(0);
 	cma_expect(!set_file("oom", "0"), "oom");
-	expect_refusal(0, DEADLINE_MS + SLACK_MS);
+	expect_refusal(0, "no_memory", DEADLINE_MS + SLACK_MS);
 	cma_expect(!set_file("oom", "1"), "oom");
 	expect_service(1);
 	return KSFT_PASS;
@@ -141,22 +125,22 @@ static int area_may_forbid(void)
 static int no_warn_kills_nobody(void)
 {
 	fill_memory(0);
-	expect_refusal(CMA_TEST_NO_WARN, SOON_MS);
+	expect_refusal(CMA_TEST_NO_WARN, "no_memory", SOON_MS);
 	return KSFT_PASS;
 }
 
 static int nofs_kills_nobody(void)
 {
 	fill_memory(0);
-	expect_refusal(CMA_TEST_NOFS, SOON_MS);
+	expect_refusal(CMA_TEST_NOFS, "no_memory", SOON_MS);
 	return KSFT_PASS;
 }
 
 static int nobody_is_eligible(void)
 {
 	fill_memory(0);
-	set_score_of_all("-1000");
-	expect_refusal(0, DEADLINE_MS + SLACK_MS);
+	cma_score_all("-1000");
+	expect_refusal(0, "no_victim", DEADLINE_MS + SLACK_MS);
 	cma_block_stop(&hog);
 	expect_service(0);
 	return KSFT_PASS;
@@ -278,7 +262,7 @@ static void restore(void)
 	set_file("lend", "all");
 	cma_block_settings(true);
 	cma_write_text(BOOST, BOOST_DEFAULT);
-	set_score_of_all("0");
+	cma_score_all("0");
 }
 
 int main(void)

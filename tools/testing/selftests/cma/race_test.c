@@ -280,11 +280,7 @@ static bool everyone_served(void)
 
 /* Why requests failed. */
 
-static const char * const reasons[] = {
-	"no_range", "busy", "no_memory", "killed"
-};
-
-static unsigned long long failures[ARRAY_SIZE(reasons)];
+static unsigned long long failures[CMA_FAIL_REASONS];
 
 /* From here on, or since then. */
 static void count_failures(void)
@@ -292,11 +288,13 @@ static void count_failures(void)
 	unsigned long long n;
 	unsigned int i;
 
-	for (i = 0; i < ARRAY_SIZE(reasons); i++)
-		if (!cma_table(AREA_TEST, "alloc_requests_fail", reasons[i], &n))
+	for (i = 0; i < CMA_FAIL_REASONS; i++)
+		if (!cma_table(AREA_TEST, "alloc_requests_fail",
+			       cma_fail_reasons[i], &n))
 			failures[i] = n - failures[i];
 		else if (cma_is_lend())
-			ksft_exit_fail_msg("no counter: %s\n", reasons[i]);
+			ksft_exit_fail_msg("no counter: %s\n",
+					   cma_fail_reasons[i]);
 }
 
 /*
@@ -305,12 +303,16 @@ static void count_failures(void)
  */
 static void report_failures(const struct racer *sum)
 {
+	unsigned int i;
 	bool ok;
 
 	count_failures();
-	ksft_print_msg("row race no_range=%llu busy=%llu no_memory=%llu killed=%llu\n",
-		       failures[0], failures[1], failures[2], failures[3]);
-	ok = cma_is_lend() ? !failures[0] && !failures[1] : !sum->failed;
+	ksft_print_msg("row race");
+	for (i = 0; i < CMA_FAIL_REASONS; i++)
+		printf(" %s=%llu", cma_fail_reasons[i], failures[i]);
+	printf("\n");
+	ok = cma_is_lend() ? !failures[CMA_NO_RANGE] && !failures[CMA_BUSY] :
+			     !sum->failed;
 	cma_result(ok, "no request failed for want of a place or of a loan");
 }
 
