@@ -4,7 +4,6 @@
  * until a frozen one is thawed, and writers that are faster than their disk.
  */
 #define _GNU_SOURCE
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/fs.h>
@@ -207,28 +206,6 @@ static int setup_frozen(struct cma_block *b)
 	return 0;
 }
 
-/* Threads of this process that wait without being killable. */
-static unsigned int waiting_threads(void)
-{
-	DIR *dir = opendir("/proc/self/task");
-	unsigned int n = 0;
-	struct dirent *e;
-	char path[300], buf[256], *state;
-
-	while (dir && (e = readdir(dir))) {
-		snprintf(path, sizeof(path), "/proc/self/task/%s/stat",
-			 e->d_name);
-		if (e->d_name[0] == '.' ||
-		    cma_read_text(path, buf, sizeof(buf)) < 0)
-			continue;
-		state = strrchr(buf, ')');
-		n += state && state[1] == ' ' && state[2] == 'D';
-	}
-	if (dir)
-		closedir(dir);
-	return n;
-}
-
 static void *write_byte(void *data)
 {
 	**(char **)data = 1;
@@ -237,7 +214,7 @@ static void *write_byte(void *data)
 
 static bool all_wait(void *data)
 {
-	return waiting_threads() == cma_block_sleepers(data);
+	return cma_block_waiting() == cma_block_sleepers(data);
 }
 
 static int run_frozen(struct cma_block *b)
@@ -255,18 +232,19 @@ static int run_frozen(struct cma_block *b)
 		return cma_block_failed(b, "threads");
 	cma_wait(all_wait, b, 20000);
 	for (;;) {
-		cma_block_report(b, waiting_threads() * BLOCK_PAGE);
+		cma_block_report(b, cma_block_waiting() * BLOCK_PAGE);
 		cma_block_sleep();
 	}
 }
 
-/* A slow disk: who writes to its page cache by a mapping is made to wait. */
+/* A slow disk: who writes to its page cache is made to wait. */
 
 #define SLOW_DIR	P_tmpdir "/cma-slow"
 #define SLOW_BYTES	(32 * BLOCK_CHUNK)
 #define SLOW_THREADS	512U
 #define SLOW_WAITING	(SLOW_THREADS / 2)	/* at any time, at least */
 #define SLOW_PART	(SLOW_BYTES / SLOW_THREADS)
+#define SLOW_WRITTEN	(SLOW_BYTES / 4)	/* to the disk at any time, at least */
 
 /* How much may be dirty; of each pair, one setting clears the other. */
 static struct {
@@ -281,13 +259,10 @@ static struct {
 	  "/proc/sys/vm/dirty_background_ratio", "" },
 };
 
-static void undo_throttled(struct cma_block *b)
+static void undo_slow(struct cma_block *b)
 {
-	unsigned int i;
 	int tries;
 
-	for (i = 0; i < 2; i++)
-		cma_write_text(dirty[i].other, dirty[i].old);
 	if (b->fd >= 0)
 		close(b->fd);
 	b->fd = -1;
@@ -295,6 +270,30 @@ static void undo_throttled(struct cma_block *b)
 	     tries++)
 		cma_sleep_ms(100);
 	cma_nullb_remove();
+}
+
+static void undo_throttled(struct cma_block *b)
+{
+	unsigned int i;
+
+	for (i = 0; i < 2; i++)
+		cma_write_text(dirty[i].other, dirty[i].old);
+	undo_slow(b);
+}
+
+static int make_slow(struct cma_block *b,
+		     const struct cma_nullb_setting *settings)
+{
+	mkdir(SLOW_DIR, 0755);
+	if (cma_nullb_make(settings) || make_ext(CMA_NULLB) ||
+	    mount(CMA_NULLB, SLOW_DIR, "ext4", 0, NULL))
+		return cma_block_failed(b, "null_blk, mke2fs and mount");
+	b->fd = open(SLOW_DIR "/f", O_RDWR | O_CREAT, 0666);
+	/* Only its owner may ask which pages of it are in memory. */
+	if (b->fd < 0 || ftruncate(b->fd, SLOW_BYTES) ||
+	    fchown(b->fd, 65534, 65534))
+		return cma_block_failed(b, "file");
+	return 0;
 }
 
 static int setup_throttled(struct cma_block *b)
@@ -311,16 +310,7 @@ static int setup_throttled(struct cma_block *b)
 			      sizeof(dirty[i].old));
 		cma_write_text(dirty[i].path, dirty[i].value);
 	}
-	mkdir(SLOW_DIR, 0755);
-	if (cma_nullb_make(settings) || make_ext(CMA_NULLB) ||
-	    mount(CMA_NULLB, SLOW_DIR, "ext4", 0, NULL))
-		return cma_block_failed(b, "null_blk, mke2fs and mount");
-	b->fd = open(SLOW_DIR "/f", O_RDWR | O_CREAT, 0666);
-	/* Only its owner may ask which pages of it are in memory. */
-	if (b->fd < 0 || ftruncate(b->fd, SLOW_BYTES) ||
-	    fchown(b->fd, 65534, 65534))
-		return cma_block_failed(b, "file");
-	return 0;
+	return make_slow(b, settings);
 }
 
 /* Over and over: a page that was written back is read-only again. */
@@ -337,7 +327,7 @@ static void *write_part(void *data)
 
 static bool most_wait(void *data)
 {
-	return waiting_threads() >= SLOW_WAITING;
+	return cma_block_waiting() >= SLOW_WAITING;
 }
 
 static int run_throttled(struct cma_block *b)
@@ -360,9 +350,59 @@ static int run_throttled(struct cma_block *b)
 		return cma_block_failed(b, "writers don't wait");
 	/* More wait at times, but that is no claim. */
 	for (;;) {
-		n = waiting_threads();
+		n = cma_block_waiting();
 		cma_block_report(b, BLOCK_PAGE * (n < SLOW_WAITING ?
 						  n : SLOW_WAITING));
+		cma_block_sleep();
+	}
+}
+
+/* Much of a file is on its way to the disk, and takes long. */
+
+static int setup_written(struct cma_block *b)
+{
+	static const struct cma_nullb_setting settings[] = {
+		{ "size", "64" }, { "memory_backed", "1" }, { "mbps", "2" },
+		{ "max_sectors", "64" }, { "hw_queue_depth", "1024" },
+		{ NULL, NULL }
+	};
+
+	return make_slow(b, settings);
+}
+
+static void *write_file(void *data)
+{
+	static char buf[BLOCK_CHUNK];
+	int fd = *(int *)data;
+	size_t at = 0;
+
+	while (pwrite(fd, buf, sizeof(buf), at) == sizeof(buf) &&
+	       !sync_file_range(fd, at, sizeof(buf), SYNC_FILE_RANGE_WRITE))
+		at = (at + sizeof(buf)) % SLOW_BYTES;
+	return NULL;
+}
+
+static size_t bytes_under_way(void)
+{
+	return cma_keyed("/proc/vmstat", "nr_writeback") * BLOCK_PAGE;
+}
+
+static bool enough_is_under_way(void *data)
+{
+	return bytes_under_way() >= SLOW_WRITTEN;
+}
+
+static int run_written(struct cma_block *b)
+{
+	size_t bytes;
+
+	if (cma_block_threads(1, write_file, &b->fd, 0))
+		return cma_block_failed(b, "thread");
+	if (!cma_wait(enough_is_under_way, NULL, 60000))
+		return cma_block_failed(b, "nothing is written");
+	for (;;) {
+		bytes = bytes_under_way();
+		cma_block_report(b, bytes < SLOW_WRITTEN ? bytes : SLOW_WRITTEN);
 		cma_block_sleep();
 	}
 }
@@ -375,6 +415,9 @@ const struct cma_block_kind cma_file_blocks[] = {
 	  .flags = BLOCK_ROOT },
 	{ .name = "throttle-mkwrite", .setup = setup_throttled,
 	  .run = run_throttled, .undo = undo_throttled, .most = SLOW_BYTES,
+	  .flags = BLOCK_ALONE },
+	{ .name = "slow-disk-write", .setup = setup_written,
+	  .run = run_written, .undo = undo_slow, .most = SLOW_BYTES,
 	  .flags = BLOCK_ALONE },
 	{ .name = NULL }
 };

@@ -5,6 +5,7 @@
  * killer's first choice.
  */
 #define _GNU_SOURCE
+#include <dirent.h>
 #include <fcntl.h>
 #include <grp.h>
 #include <pthread.h>
@@ -27,7 +28,7 @@
 
 static const struct cma_block_kind * const families[] = {
 	cma_stream_blocks, cma_pin_blocks, cma_fault_blocks, cma_file_blocks,
-	cma_page_blocks, cma_fuse_blocks,
+	cma_page_blocks, cma_group_blocks, cma_fuse_blocks,
 };
 
 /* NULL behind the last one. */
@@ -170,6 +171,28 @@ unsigned int cma_block_sleepers(struct cma_block *b)
 	size_t n = b->bytes / BLOCK_THREAD;
 
 	return n < BLOCK_THREADS ? n : BLOCK_THREADS;
+}
+
+/* Threads of this process in state D: no signal but SIGKILL wakes them, if any. */
+unsigned int cma_block_waiting(void)
+{
+	DIR *dir = opendir("/proc/self/task");
+	unsigned int n = 0;
+	struct dirent *e;
+	char path[300], buf[256], *state;
+
+	while (dir && (e = readdir(dir))) {
+		snprintf(path, sizeof(path), "/proc/self/task/%s/stat",
+			 e->d_name);
+		if (e->d_name[0] == '.' ||
+		    cma_read_text(path, buf, sizeof(buf)) < 0)
+			continue;
+		state = strrchr(buf, ')');
+		n += state && state[1] == ' ' && state[2] == 'D';
+	}
+	if (dir)
+		closedir(dir);
+	return n;
 }
 
 /* Thread number i gets the address of element i of @each. */

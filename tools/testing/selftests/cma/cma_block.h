@@ -97,6 +97,7 @@ extern const struct cma_block_kind cma_fuse_blocks[];
 extern const struct cma_block_kind cma_pin_blocks[];
 extern const struct cma_block_kind cma_file_blocks[];
 extern const struct cma_block_kind cma_page_blocks[];
+extern const struct cma_block_kind cma_group_blocks[];
 
 /* For tests. */
 const struct cma_block_kind *cma_block_at(unsigned int index);
@@ -117,6 +118,7 @@ void cma_block_report(struct cma_block *b, size_t held);
 void cma_block_sleep(void);
 pid_t cma_block_fork(struct cma_block *b);
 unsigned int cma_block_sleepers(struct cma_block *b);
+unsigned int cma_block_waiting(void);
 int cma_block_threads(unsigned int n, void *(*work)(void *), void *each,
 		      size_t size);
 void *cma_block_map(size_t bytes);
