@@ -1101,8 +1101,9 @@ static int cma_recall_stuck(struct cma_recall *rc, const struct cma_scan *scan,
 	}
 	if (idle <= 2 || time_before(jiffies, since + rc->patience))
 		return 0;
-	/* Elsewhere there is no more memory than here: a victim has some, or time. */
-	if (scan->no_memory && rc->may_kill && cma_may_write(rc))
+	/* Elsewhere there is no more memory than here: a victim may have some. */
+	if (scan->no_memory && rc->may_kill && !rc->no_victim &&
+	    cma_may_write(rc))
 		return 0;
 	return scan->no_memory ? -ENOMEM : -EBUSY;
 }

@@ -60,11 +60,15 @@ static inline bool cma_dma_no_warn(size_t size, gfp_t gfp)
  *
  * Whoever says so vouches that the kernel can move or drop every folio of it
  * without waiting for user space, and that references to them are short or go
- * through the guard.
+ * through the guard.  Nothing happens if its pages are not movable, such as those of
+ * directories that user space reads from.
  */
 static inline void cma_lend_mapping(struct address_space *mapping)
 {
-	mapping_set_gfp_mask(mapping, mapping_gfp_mask(mapping) | __GFP_CMA);
+	gfp_t gfp = mapping_gfp_mask(mapping);
+
+	if (gfp & __GFP_MOVABLE)
+		mapping_set_gfp_mask(mapping, gfp | __GFP_CMA);
 }
 
 /* Hook in inode_init_always_gfp() */

@@ -932,8 +932,8 @@ static int empty_costs_nothing(void)
 static bool may_borrow(const char *name)
 {
 	static const char * const names[] = {
-		"btrfs", "erofs", "exfat", "ext4", "f2fs", "squashfs", "ubifs",
-		"vfat", "xfs", "tmpfs", "devtmpfs",
+		"btrfs", "erofs", "exfat", "ext2", "ext3", "ext4", "f2fs", "squashfs",
+		"ubifs", "vfat", "xfs", "tmpfs", "devtmpfs",
 	};
 	unsigned int i;
 
