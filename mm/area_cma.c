@@ -535,4 +535,3 @@ int cma_keep(struct cma *cma, bool keep)
 	cma_unisolate(cma, cma->base_pfn, end);
 	return 0;
 }
-

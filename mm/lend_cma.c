@@ -22,7 +22,6 @@
 #include <linux/cma.h>
 #include <linux/cma_lend.h>
 #include <linux/cpuset.h>
-#include <linux/fs.h>
 #include <linux/gfp.h>
 #include <linux/init.h>
 #include <linux/jiffies.h>

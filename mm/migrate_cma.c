@@ -1047,6 +1047,12 @@ static void cma_kill_one(struct cma_recall *rc)
 	mutex_unlock(&oom_lock);
 }
 
+/* May the OOM killer be asked, and is there hope that it finds somebody? */
+static bool cma_may_kill(const struct cma_recall *rc)
+{
+	return rc->may_kill && !rc->no_victim && cma_may_write(rc);
+}
+
 /*
  * There is no memory to be had without a victim, or no time to wait for it.  But
  * nobody is killed for a request that will be over before he is gone.
@@ -1054,8 +1060,7 @@ static void cma_kill_one(struct cma_recall *rc)
 static bool cma_needs_victim(const struct cma_recall *rc,
 			     const struct cma_scan *scan, unsigned int idle)
 {
-	if (!scan->no_memory || !rc->may_kill || rc->no_victim ||
-	    !cma_may_write(rc) ||
+	if (!scan->no_memory || !cma_may_kill(rc) ||
 	    time_after(jiffies + CMA_KILL_WAIT, rc->deadline))
 		return false;
 	return time_after_eq(jiffies, rc->half) ||
@@ -1102,8 +1107,7 @@ static int cma_recall_stuck(struct cma_recall *rc, const struct cma_scan *scan,
 	if (idle <= 2 || time_before(jiffies, since + rc->patience))
 		return 0;
 	/* Elsewhere there is no more memory than here: a victim may have some. */
-	if (scan->no_memory && rc->may_kill && !rc->no_victim &&
-	    cma_may_write(rc))
+	if (scan->no_memory && cma_may_kill(rc))
 		return 0;
 	return scan->no_memory ? -ENOMEM : -EBUSY;
 }

@@ -71,7 +71,7 @@ static inline void cma_lend_mapping(struct address_space *mapping)
 		mapping_set_gfp_mask(mapping, gfp | __GFP_CMA);
 }
 
-/* Hook in inode_init_always_gfp() */
+/* Hook in inode_init_always_gfp(): a file system says so for all of its inodes. */
 static inline void cma_lend_by_fs(struct address_space *mapping,
 				  const struct super_block *sb)
 {
