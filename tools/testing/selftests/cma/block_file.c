@@ -133,9 +133,7 @@ static void undo_frozen(struct cma_block *b)
 	int tries;
 
 	frozen_ioctl(FITHAW);
-	if (b->fd >= 0)
-		close(b->fd);
-	b->fd = -1;
+	cma_block_close(b);
 	if (frozen.guard > 0) {
 		kill(frozen.guard, SIGKILL);
 		waitpid(frozen.guard, NULL, 0);
@@ -263,9 +261,7 @@ static void undo_slow(struct cma_block *b)
 {
 	int tries;
 
-	if (b->fd >= 0)
-		close(b->fd);
-	b->fd = -1;
+	cma_block_close(b);
 	for (tries = 0; tries < 300 && umount(SLOW_DIR) && errno == EBUSY;
 	     tries++)
 		cma_sleep_ms(100);

@@ -70,9 +70,7 @@ static void undo_fuse(struct cma_block *b)
 {
 	char dir[64];
 
-	if (b->fd >= 0)
-		close(b->fd);
-	b->fd = -1;
+	cma_block_close(b);
 	mount_dir(dir, sizeof(dir), getpid(), mount_number(b));
 	cma_fuse_umount(dir);
 }

@@ -24,7 +24,7 @@
 /* Opened by root, written by the blocker. */
 static int procs_fd = -1, high_fd = -1;
 
-static void close_group(void)
+static void undo_group(struct cma_block *b)
 {
 	int tries;
 
@@ -38,14 +38,6 @@ static void close_group(void)
 		cma_sleep_ms(100);
 }
 
-static void undo_group(struct cma_block *b)
-{
-	if (b->fd >= 0)
-		close(b->fd);
-	b->fd = -1;
-	close_group();
-}
-
 static void undo_huge(struct cma_block *b)
 {
 	cma_block_huge_off(b);
@@ -54,7 +46,6 @@ static void undo_huge(struct cma_block *b)
 
 static int setup_group(struct cma_block *b)
 {
-	close_group();
 	if (mkdir(GROUP, 0755))
 		return cma_block_failed(b, GROUP);
 	procs_fd = open(GROUP "/cgroup.procs", O_WRONLY);
@@ -117,6 +108,9 @@ static int hold_in_group(struct cma_block *b, unsigned int n,
 {
 	unsigned int waiting;
 
+	errno = ENOMEM;
+	if (n < 2)
+		return cma_block_failed(b, "too little memory for two");
 	if (cma_block_threads(n, work, where, sizeof(*where)))
 		return cma_block_failed(b, "threads");
 	if (write(high_fd, GROUP_HIGH, strlen(GROUP_HIGH)) < 0)

@@ -32,9 +32,7 @@
 
 static void undo_slow(struct cma_block *b)
 {
-	if (b->fd >= 0)
-		close(b->fd);
-	b->fd = -1;
+	cma_block_close(b);
 	/* The device waits for its last requests. */
 	cma_nullb_remove();
 }

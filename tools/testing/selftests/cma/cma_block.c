@@ -173,7 +173,7 @@ unsigned int cma_block_sleepers(struct cma_block *b)
 	return n < BLOCK_THREADS ? n : BLOCK_THREADS;
 }
 
-/* Threads of this process in state D: no signal but SIGKILL wakes them, if any. */
+/* Threads of this process in state D: if a signal wakes them, it is SIGKILL. */
 unsigned int cma_block_waiting(void)
 {
 	DIR *dir = opendir("/proc/self/task");
@@ -453,6 +453,14 @@ static bool group_is_gone(void *data)
 	return kill(-*group, 0) && errno == ESRCH;
 }
 
+/* For undo, where something waits for that; stopping does it in any case. */
+void cma_block_close(struct cma_block *b)
+{
+	if (b->fd >= 0)
+		close(b->fd);
+	b->fd = -1;
+}
+
 /* False if a process of it can't be ended. */
 bool cma_block_stop(struct cma_block *b)
 {
@@ -470,9 +478,7 @@ bool cma_block_stop(struct cma_block *b)
 		gone = cma_wait(group_is_gone, &b->group,
 				cma_slow(60000));
 	}
-	if (b->fd >= 0)
-		close(b->fd);
-	b->fd = -1;
+	cma_block_close(b);
 	b->pid = 0;
 	b->group = 0;
 	munmap(b->state, BLOCK_PAGE);

@@ -111,6 +111,7 @@ unsigned int cma_blocks_lost(struct cma_block *b, unsigned int n,
 			     unsigned int limit_ms);
 bool cma_block_holds(struct cma_block *b, unsigned int limit_ms);
 bool cma_block_stop(struct cma_block *b);
+void cma_block_close(struct cma_block *b);
 
 /* For the families, in the blocker. */
 int cma_block_failed(struct cma_block *b, const char *where);

@@ -342,21 +342,43 @@ int cma_lend_others(const char *area, const char *policy)
 	return err;
 }
 
-/* For every process there is; kernel threads don't care. */
-void cma_score_all(const char *score)
+/* Who was to be killed before cma_spare_all(), and how gladly. */
+static struct {
+	char path[64];
+	char score[16];
+} spared[256];
+
+static unsigned int nr_spared;
+
+static void spare(const char *pid)
+{
+	char *path = spared[nr_spared].path, *score = spared[nr_spared].score;
+
+	snprintf(path, sizeof(spared->path), "/proc/%.20s/oom_score_adj", pid);
+	if (cma_read_text(path, score, sizeof(spared->score)) >= 0 &&
+	    atoi(score) > -1000 && !cma_write_text(path, "-1000"))
+		nr_spared++;
+}
+
+/* Nobody is to be killed, until cma_unspare_all(). */
+void cma_spare_all(void)
 {
 	struct dirent *entry;
-	char path[300];
 	DIR *dir = opendir("/proc");
 
-	while (dir && (entry = readdir(dir))) {
-		snprintf(path, sizeof(path), "/proc/%s/oom_score_adj",
-			 entry->d_name);
+	while (dir && nr_spared < ARRAY_SIZE(spared) && (entry = readdir(dir)))
 		if (entry->d_name[0] > '0' && entry->d_name[0] <= '9')
-			cma_write_text(path, score);
+			spare(entry->d_name);
+	cma_expect(dir && nr_spared < ARRAY_SIZE(spared), "too many processes");
+	closedir(dir);
+}
+
+void cma_unspare_all(void)
+{
+	while (nr_spared) {
+		nr_spared--;
+		cma_write_text(spared[nr_spared].path, spared[nr_spared].score);
 	}
-	if (dir)
-		closedir(dir);
 }
 
 const char * const cma_fail_reasons[CMA_FAIL_REASONS] = {

@@ -117,7 +117,8 @@ bool cma_is_whole(const char *area);
 bool cma_empty_area(const char *area);
 int cma_set_lend(const char *area, const char *policy);
 int cma_lend_others(const char *area, const char *policy);
-void cma_score_all(const char *score);
+void cma_spare_all(void);
+void cma_unspare_all(void);
 
 bool cma_is_lend(void);
 unsigned int cma_slow(unsigned int limit);

@@ -139,7 +139,7 @@ static int nofs_kills_nobody(void)
 static int nobody_is_eligible(void)
 {
 	fill_memory(0);
-	cma_score_all("-1000");
+	cma_spare_all();
 	expect_refusal(0, "no_victim", DEADLINE_MS + SLACK_MS);
 	cma_block_stop(&hog);
 	expect_service(0);
@@ -262,7 +262,7 @@ static void restore(void)
 	set_file("lend", "all");
 	cma_block_settings(true);
 	cma_write_text(BOOST, BOOST_DEFAULT);
-	cma_score_all("0");
+	cma_unspare_all();
 }
 
 int main(void)
