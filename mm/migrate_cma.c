@@ -7,14 +7,16 @@
  * for cma_take_free(), isolated its pageblocks.  Nothing here waits for one
  * folio: locks are tried, migration is asynchronous, and what did not move is
  * found again by the next scan, after a pause that grows, until the deadline.
- * No state outlives a call, but for the worker that flushes LRU batches and notes
+ * No state outlives a call, but for the workers that flush LRU batches and notes
  * of where pages went, and nothing of ours is called from here.
  */
 #include <linux/atomic.h>
 #include <linux/backing-dev.h>
+#include <linux/cpumask.h>
 #include <linux/delay.h>
 #include <linux/fs.h>
 #include <linux/gfp.h>
+#include <linux/init.h>
 #include <linux/jiffies.h>
 #include <linux/migrate.h>
 #include <linux/mm.h>
@@ -22,6 +24,7 @@
 #include <linux/mutex.h>
 #include <linux/oom.h>
 #include <linux/pagemap.h>
+#include <linux/percpu.h>
 #include <linux/psi.h>
 #include <linux/rcupdate.h>
 #include <linux/sched/mm.h>
@@ -81,8 +84,19 @@ struct cma_target_note {
 
 static struct cma_target_note cma_targets[1 << CMA_TARGETS_ORDER];
 
-/* Flushes of LRU batches that are over, and who waits for one. */
-static atomic_t cma_drains;
+/**
+ * struct cma_drain - a CPU's flush of its LRU batches
+ * @work: does it, on that CPU
+ * @done: the last round whose flush is over; written by @work
+ */
+struct cma_drain {
+	struct work_struct work;
+	int done;
+};
+
+static DEFINE_PER_CPU(struct cma_drain, cma_drains);
+/* Flushes that were asked for, and who waits for one. */
+static atomic_t cma_drain_round;
 static DECLARE_WAIT_QUEUE_HEAD(cma_drained);
 
 /**
@@ -1129,32 +1143,62 @@ static void cma_scan_range(struct cma_recall *rc, struct cma_scan *scan)
 	cma_evacuate(rc, scan);
 }
 
-/* One flush at a time, however many wait for it. */
+/*
+ * Whoever asked before this began has the pages in the batches that it flushes.  Of
+ * what a CPU keeps back beside those, buffers of block devices, nothing is lent.
+ */
 static void cma_drain_work_fn(struct work_struct *work)
 {
-	lru_add_drain_all();
-	atomic_inc(&cma_drains);
+	struct cma_drain *drain = container_of(work, struct cma_drain, work);
+	int round = atomic_read(&cma_drain_round);
+
+	lru_add_drain();
+	WRITE_ONCE(drain->done, round);
 	wake_up_all(&cma_drained);
 }
 
-static DECLARE_WORK(cma_drain_work, cma_drain_work_fn);
+/**
+ * cma_init_drains() - get ready for cma_drain_batches()
+ *
+ * Context: early boot, before anything is lent.
+ */
+void __init cma_init_drains(void)
+{
+	unsigned int cpu;
+
+	for_each_possible_cpu(cpu)
+		INIT_WORK(&per_cpu(cma_drains, cpu).work, cma_drain_work_fn);
+}
+
+/* Who comes online has nothing in its batches, or soon flushes them. */
+static bool cma_all_drained(int round)
+{
+	unsigned int cpu;
+
+	for_each_online_cpu(cpu)
+		if (READ_ONCE(per_cpu(cma_drains, cpu).done) - round < 0)
+			return false;
+	return true;
+}
 
 /**
  * cma_drain_batches() - flush the LRU batches of every CPU
  * @limit: jiffies to wait for that
  *
- * A CPU that is busy with real-time tasks may not get to it for a long time: a
- * worker can wait for that, the caller can not.
+ * A CPU that is busy with real-time tasks may not get to it for a long time.  It
+ * keeps what it has, but the others are flushed; of lru_add_drain_all() there is
+ * one at a time, and everybody would wait for that CPU.
  *
  * Context: process context, may sleep.
  */
 void cma_drain_batches(unsigned long limit)
 {
-	int before = atomic_read(&cma_drains);
+	int round = atomic_inc_return(&cma_drain_round);
+	unsigned int cpu;
 
-	queue_work(system_unbound_wq, &cma_drain_work);
-	wait_event_killable_timeout(cma_drained,
-				    atomic_read(&cma_drains) != before, limit);
+	for_each_online_cpu(cpu)
+		queue_work_on(cpu, mm_percpu_wq, &per_cpu(cma_drains, cpu).work);
+	wait_event_killable_timeout(cma_drained, cma_all_drained(round), limit);
 }
 
 /* For how long a recall may wait for a flush, in jiffies. */

@@ -280,6 +280,7 @@ unsigned long cma_range_cost(unsigned long start, unsigned long end,
 			     unsigned long limit);
 void cma_describe(struct cma_culprit *culprit, unsigned long pfn);
 bool cma_isolate_loan(struct folio *folio, struct list_head *folios);
+void __init cma_init_drains(void);
 void cma_drain_batches(unsigned long limit);
 unsigned int cma_move_out(struct list_head *folios, gfp_t gfp,
 			  struct folio *paid);

@@ -13,6 +13,7 @@
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/ioctl.h>
@@ -20,6 +21,7 @@
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -432,20 +434,46 @@ static void expect_waiting(void)
 
 static struct cma_block block;
 static unsigned long long granted_before;
+static pid_t spinner, toucher;
 
 static unsigned long long granted(void)
 {
 	return cma_sysfs(AREA, "guard_failed") - granted_before;
 }
 
+static bool run_on(int cpu)
+{
+	cpu_set_t cpus;
+
+	CPU_ZERO(&cpus);
+	CPU_SET(cpu, &cpus);
+	return !sched_setaffinity(0, sizeof(cpus), &cpus);
+}
+
+static void run_anywhere(void)
+{
+	cpu_set_t cpus;
+
+	memset(&cpus, 0xff, sizeof(cpus));
+	sched_setaffinity(0, sizeof(cpus), &cpus);
+}
+
+static void end_child(pid_t *pid)
+{
+	if (*pid > 0) {
+		kill(*pid, SIGKILL);
+		cma_reap(*pid, LIMIT_MS, NULL);
+	}
+	*pid = 0;
+}
+
 /* Undoes what a case that failed has left; its holds went with the device. */
 static void begin(void)
 {
-	if (requester->pid > 0) {
-		kill(requester->pid, SIGKILL);
-		cma_reap(requester->pid, LIMIT_MS, NULL);
-	}
-	requester->pid = 0;
+	end_child(&requester->pid);
+	end_child(&spinner);
+	end_child(&toucher);
+	run_anywhere();
 	cma_unspare_all();
 	cma_inject_stop();
 	cma_block_stop(&block);
@@ -1294,6 +1322,102 @@ static int group_pays_for_its_loans(void)
 	return KSFT_PASS;
 }
 
+/*
+ * One processor has no time for anybody, and what others have in their LRU batches comes
+ * back all the same.
+ */
+
+#define FAIR_SERVER	"/sys/kernel/debug/sched/fair_server/cpu2/runtime"
+#define FRAME		(~0ULL >> 9)	/* in an entry of pagemap */
+#define REQUESTS	3
+
+enum { OWN_CPU, TOUCH_CPU, STUCK_CPU };
+
+static void spin(void)
+{
+	struct sched_param first = { .sched_priority = 99 };
+
+	if (!run_on(STUCK_CPU) || sched_setscheduler(0, SCHED_FIFO, &first))
+		return;
+	requester->done = 1;
+	for (;;)
+		;
+}
+
+static uint64_t frame_of(const char *mem)
+{
+	int fd = open("/proc/self/pagemap", O_RDONLY);
+	uint64_t entry = 0;
+
+	if (pread(fd, &entry, sizeof(entry), (uintptr_t)mem / BLOCK_PAGE * 8) !=
+	    sizeof(entry))
+		entry = 0;
+	close(fd);
+	return entry & FRAME;
+}
+
+/* Until a page is lent: that one stays in the batch. */
+static void touch_few(void)
+{
+	char *mem = cma_block_map(ROOM);
+	struct cma_area a;
+	size_t at;
+
+	if (!mem || cma_area_get(AREA, &a) || !run_on(TOUCH_CPU))
+		return;
+	for (at = 0; at < ROOM; at += BLOCK_PAGE) {
+		mem[at] = 1;
+		if (frame_of(mem + at) - a.base < a.count)
+			break;
+	}
+	requester->done = at < ROOM;
+	pause();
+}
+
+static bool is_done(void *data)
+{
+	return requester->done;
+}
+
+static pid_t start_child(void (*work)(void))
+{
+	pid_t pid;
+
+	requester->done = 0;
+	pid = fork();
+	cma_expect(pid >= 0, "fork: %m");
+	if (!pid) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		work();
+		_exit(1);
+	}
+	cma_expect(cma_wait(is_done, NULL, cma_slow(LIMIT_MS)), "it is not there");
+	return pid;
+}
+
+static int stuck_processor(void)
+{
+	unsigned int i;
+
+	begin();
+	if (cma_write_text(FAIR_SERVER, "0"))
+		return KSFT_SKIP;
+	fill_outside();
+	/* Nothing of the area is in a batch of that processor. */
+	set_lend("none");
+	cma_expect(run_on(OWN_CPU), "%m");
+	spinner = start_child(spin);
+	set_lend("all");
+	for (i = 0; i < REQUESTS; i++) {
+		toucher = start_child(touch_few);
+		empty_area();
+		end_child(&toucher);
+	}
+	end_child(&spinner);
+	run_anywhere();
+	return KSFT_PASS;
+}
+
 static const struct cma_case cases[] = {
 	/* First, before memory is full. */
 	{ "an empty area costs nothing", empty_costs_nothing, true, "empty" },
@@ -1314,6 +1438,7 @@ static const struct cma_case cases[] = {
 	{ "only borrowers borrow", only_borrowers_borrow, true, "borrowers" },
 	{ "a file's loans are clean", file_loans_are_clean, true, "clean" },
 	{ "a group pays for its loans", group_pays_for_its_loans, true, "group" },
+	{ "one processor is stuck", stuck_processor, true, "stuck" },
 	{ "ksmd leaves loans alone", ksm_leaves_loans_alone, true, "ksm" },
 	{ "nobody holds loans", nobody_holds_loans, true, "holders" },
 };
