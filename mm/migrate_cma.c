@@ -391,6 +391,24 @@ void cma_put_padding(unsigned long pfn, unsigned long end)
 		cma_put_taken(pfn, end);
 }
 
+/**
+ * cma_find_poison() - is a taken page poisoned?
+ * @rc: a recall that took its whole range
+ *
+ * While it is taken, nobody who finds its memory broken can do anything but say so.
+ *
+ * Return: the first one, or CMA_NOWHERE.
+ */
+unsigned long cma_find_poison(const struct cma_recall *rc)
+{
+	unsigned long pfn;
+
+	for (pfn = rc->start; pfn < rc->taken; pfn++)
+		if (PageHWPoison(pfn_to_page(pfn)))
+			return pfn;
+	return CMA_NOWHERE;
+}
+
 /* One compound page: the range is naturally aligned, the caller saw to that. */
 static void cma_hand_over_folio(struct cma_recall *rc, unsigned long nr_pages)
 {

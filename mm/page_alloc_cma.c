@@ -43,6 +43,13 @@
 /* Before another try to isolate. */
 #define CMA_ISOLATE_PAUSE_US	1000UL
 
+/* A page of the place never comes back.  Return: as for cma_recall(). */
+static int cma_poisoned(struct cma_request *req)
+{
+	req->err = -EHWPOISON;
+	return cma_avoid_poisoned(req) ? -EAGAIN : -EHWPOISON;
+}
+
 /*
  * Recall the isolated range, for as long as this place is the one to have: what
  * is evacuated stays so meanwhile.
@@ -59,9 +66,9 @@ static int cma_recall_here(struct cma_request *req)
 		ret = cma_recall_range(rc);
 		if (!ret || ret == -EINTR || time_after_eq(jiffies, req->deadline))
 			return ret;
-		req->err = ret;
 		if (ret == -EHWPOISON)
-			return cma_avoid_poisoned(req) ? -EAGAIN : ret;
+			return cma_poisoned(req);
+		req->err = ret;
 		if (cma_should_move_on(req))
 			return -EAGAIN;
 		if (cma_may_be_hopeless(req))
@@ -96,53 +103,89 @@ static int cma_not_isolated(struct cma_request *req)
 static int cma_recall(struct cma_request *req)
 {
 	struct cma_recall *rc = &req->rc;
-	unsigned long start;
-	int ret;
+	int ret = -EBUSY;
 
 	if (cma_take_free(rc))
 		return 0;
-
-	start = rc->taken;
-	ret = -EBUSY;
+	if (req->isolated < rc->end)
+		return cma_recall_here(req);
 	if (gfpflags_allow_blocking(rc->gfp))
-		ret = cma_isolate(req->cma, start, rc->end);
-	if (!ret) {
-		ret = cma_recall_here(req);
-		cma_unisolate(req->cma, start, rc->end);
-	} else {
-		ret = cma_not_isolated(req);
-	}
+		ret = cma_isolate(req->cma, rc->taken, rc->end);
 	if (ret)
-		cma_untake(rc);
-	return ret;
+		return cma_not_isolated(req);
+	req->isolated = rc->taken;
+	return cma_recall_here(req);
+}
+
+/* Is all that was taken fit to be handed over?  Return: as for cma_recall(). */
+static int cma_check_taken(struct cma_request *req)
+{
+	unsigned long pfn = cma_find_poison(&req->rc);
+
+	if (pfn == CMA_NOWHERE)
+		return 0;
+	req->rc.first_busy = pfn;
+	req->rc.last_busy = pfn;
+	return cma_poisoned(req);
+}
+
+/* The isolation of [@isolated, @rc->end) is over. */
+static void cma_unisolate_place(struct cma *cma, const struct cma_recall *rc,
+				unsigned long isolated)
+{
+	if (isolated < rc->end)
+		cma_unisolate(cma, isolated, rc->end);
+}
+
+/*
+ * Go on to another place.  What is part of both stays isolated, so that what was
+ * evacuated there is nobody's meanwhile.  Return: false if there is none.
+ */
+static bool cma_go_on(struct cma_request *req)
+{
+	unsigned long isolated = req->isolated;
+	struct cma_recall *rc = &req->rc, old = *rc;
+	struct cma_run own = req->own;
+
+	trace_cma_alloc_busy_retry(req->cma->name, rc->start,
+				   pfn_to_page(rc->start), req->pages, req->align);
+	if (!cma_claim_other(req))
+		return false;
+	/* If not, it is tried again, and what is free meanwhile may be lent. */
+	if (!cma_isolate(req->cma, rc->start, rc->end))
+		req->isolated = rc->start;
+	cma_untake(&old);
+	cma_unisolate_place(req->cma, &old, isolated);
+	cma_leave(req, own);
+	return true;
+}
+
+/* The block is the caller's, or nobody's. */
+static void cma_end_claim(struct cma_request *req, bool served)
+{
+	cma_unisolate_place(req->cma, &req->rc, req->isolated);
+	if (served)
+		alloc_hooks(cma_hand_over(&req->rc, req->pages));
+	else
+		cma_untake(&req->rc);
+	cma_settle(req, served);
 }
 
 /* Try places until one is had. */
 static int cma_serve(struct cma_request *req)
 {
-	struct cma *cma = req->cma;
-	struct cma_recall *rc = &req->rc;
 	int ret;
 
-	for (;;) {
+	do {
 		ret = cma_claim_or_wait(req);
-		if (ret == -ENOSPC && req->err)
-			return req->err;
 		if (ret)
-			return ret;
-		ret = cma_recall(req);
-		if (!ret) {
-			alloc_hooks(cma_hand_over(rc, req->pages));
-			cma_settle(cma, rc->start, req->pages, true);
-			return 0;
-		}
-		cma_settle(cma, rc->start, req->pages, false);
-		if (ret != -EAGAIN)
-			return ret;
-		trace_cma_alloc_busy_retry(cma->name, rc->start,
-					   pfn_to_page(rc->start), req->pages,
-					   req->align);
-	}
+			return ret == -ENOSPC && req->err ? req->err : ret;
+		do {
+			ret = cma_recall(req) ?: cma_check_taken(req);
+		} while (ret == -EAGAIN && cma_go_on(req));
+		cma_end_claim(req, !ret);
+	} while (ret == -EAGAIN);
+	return ret;
 }
 
 static enum cma_failure cma_failure(const struct cma_request *req, int err)

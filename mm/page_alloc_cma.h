@@ -274,6 +274,7 @@ bool cma_take_isolated(struct cma_recall *rc, struct zone *zone,
 int cma_recall_range(struct cma_recall *rc);
 void cma_untake(struct cma_recall *rc);
 void cma_put_padding(unsigned long pfn, unsigned long end);
+unsigned long cma_find_poison(const struct cma_recall *rc);
 struct page *cma_hand_over(struct cma_recall *rc, unsigned long nr_pages);
 unsigned long cma_give_back(unsigned long pfn, unsigned long nr_pages);
 unsigned long cma_range_cost(unsigned long start, unsigned long end,

@@ -5,7 +5,8 @@
  * A request claims a place that no device holds and no other request has claimed.
  * Where all places are claimed, it waits for its turn.  Where a loan does not come
  * back, it remembers the culprit and goes elsewhere, as long as there is a place
- * without one; then it begins anew, with more patience for each place.
+ * without one; then it begins anew, with more patience for each place.  It claims the
+ * new place before it leaves the old one: what is part of both stays evacuated.
  *
  * The same file is compiled in user space under ASan and UBSan (tools/testing/cma).
  */
@@ -34,18 +35,47 @@
 
 /* Claims: which granules of the bitmap a request owns. */
 
-/* Set the bits if they are still clear. */
-static bool cma_try_claim(struct cma *cma, unsigned long start,
-			  unsigned long count)
+static unsigned long cma_run_len(struct cma_run run)
 {
+	return run.end - run.start;
+}
+
+static bool cma_has_claim(const struct cma_request *req)
+{
+	return cma_run_len(req->own);
+}
+
+/* While a request looks for a place, its own claim is not in the way. */
+static void cma_hide_claim(const struct cma_request *req)
+{
+	lockdep_assert_held(&req->cma->lock);
+
+	bitmap_clear(req->cma->bitmap, req->own.start, cma_run_len(req->own));
+}
+
+static void cma_show_claim(const struct cma_request *req)
+{
+	lockdep_assert_held(&req->cma->lock);
+
+	bitmap_set(req->cma->bitmap, req->own.start, cma_run_len(req->own));
+}
+
+/* Set the bits if they are still clear, or the request's own. */
+static bool cma_try_claim(struct cma_request *req, unsigned long start)
+{
+	struct cma *cma = req->cma;
+	struct cma_run run = { start, start + req->fit.count };
 	unsigned long flags;
 	bool ok;
 
 	spin_lock_irqsave(&cma->lock, flags);
-	ok = find_next_bit(cma->bitmap, start + count, start) >= start + count;
+	cma_hide_claim(req);
+	ok = find_next_bit(cma->bitmap, run.end, run.start) >= run.end;
+	cma_show_claim(req);
 	if (ok) {
-		bitmap_set(cma->bitmap, start, count);
-		cma->claims++;
+		cma->claims += !cma_has_claim(req);
+		req->own = run;
+		cma_show_claim(req);
 	}
 	spin_unlock_irqrestore(&cma->lock, flags);
 	return ok;
@@ -88,30 +118,47 @@ void cma_unhold_run(struct cma *cma, struct cma_run run)
 
 /**
  * cma_settle() - a claim ends
- * @cma: the area
- * @pfn: first page of the block
- * @pages: pages of the block
+ * @req: the request, with a claim; then it has none
  * @held: a device holds the block now; else nobody does
  *
  * Context: any.
  */
-void cma_settle(struct cma *cma, unsigned long pfn, unsigned long pages,
-		bool held)
+void cma_settle(struct cma_request *req, bool held)
 {
-	struct cma_run run = cma_pages_to_run(cma, pfn, pages);
+	struct cma *cma = req->cma;
 	unsigned long flags;
 
 	spin_lock_irqsave(&cma->lock, flags);
 	if (held)
-		cma_hold_run(cma, run);
+		cma_hold_run(cma, req->own);
 	else
-		bitmap_clear(cma->bitmap, run.start, run.end - run.start);
+		cma_hide_claim(req);
 	cma->claims--;
+	spin_unlock_irqrestore(&cma->lock, flags);
+	req->own = (struct cma_run) {};
+	cma_wake_turn(cma);
+}
+
+/**
+ * cma_leave() - a request that has claimed another place leaves the one before
+ * @req: the request, with the claim of the new place
+ * @old: granules of the old one; those of both stay claimed
+ *
+ * Context: any.
+ */
+void cma_leave(struct cma_request *req, struct cma_run old)
+{
+	struct cma *cma = req->cma;
+	unsigned long flags;
+
+	spin_lock_irqsave(&cma->lock, flags);
+	bitmap_clear(cma->bitmap, old.start, cma_run_len(old));
+	cma_show_claim(req);
 	spin_unlock_irqrestore(&cma->lock, flags);
 	cma_wake_turn(cma);
 }
 
-/* Places that nobody holds or has claimed; req->claims is of the same moment. */
+/* Places that nobody else holds or has claimed; req->claims is of the same moment. */
 static unsigned int cma_find_places(struct cma_request *req,
 				    unsigned long *picks)
 {
@@ -120,8 +167,10 @@ static unsigned int cma_find_places(struct cma_request *req,
 	unsigned int n;
 
 	spin_lock_irqsave(&cma->lock, flags);
+	cma_hide_claim(req);
 	n = cma_choose(cma->bitmap, cma_granules(cma), &req->fit, picks);
-	req->claims = cma->claims;
+	cma_show_claim(req);
+	req->claims = cma->claims - cma_has_claim(req);
 	spin_unlock_irqrestore(&cma->lock, flags);
 	return n;
 }
@@ -168,7 +217,7 @@ static bool cma_forget_culprits(struct cma_request *req)
 	return true;
 }
 
-/* Claim a place; req->rc then says which. */
+/* Claim a place; nothing of it is taken, or isolated. */
 static int cma_claim(struct cma_request *req)
 {
 	unsigned long picks[CMA_PICKS_MAX], start;
@@ -182,13 +231,29 @@ static int cma_claim(struct cma_request *req)
 		if (!n)
 			return -ENOSPC;
 		start = cma_cheapest(req, picks, n);
-	} while (!cma_try_claim(req->cma, start, req->fit.count));
+	} while (!cma_try_claim(req, start));
 
-	req->rc.start = cma_granule_pfn(req->cma, start);
+	req->rc.start = cma_granule_pfn(req->cma, req->own.start);
 	req->rc.taken = req->rc.start;
 	/* Granules are lent whole, or not at all. */
-	req->rc.end = cma_granule_pfn(req->cma, start + req->fit.count);
+	req->rc.end = cma_granule_pfn(req->cma, req->own.end);
+	req->isolated = req->rc.end;
 	return 0;
+}
+
+/**
+ * cma_claim_other() - claim a place before another one is left
+ * @req: the request, with a claim; req->own and req->rc then say which it is now
+ *
+ * The claim that it had stays until cma_leave().  It may be claimed once more, where
+ * no culprit of it is known.
+ *
+ * Context: any.
+ * Return: false if there is none.
+ */
+bool cma_claim_other(struct cma_request *req)
+{
+	return !cma_claim(req);
 }
 
 /* Turns. */
@@ -281,20 +346,12 @@ static bool cma_avoid(struct cma_request *req, bool poisoned)
 	return true;
 }
 
-/* Where would the request go if it gave up its place? */
+/* Is there a place where the request could go to? */
 static bool cma_has_other_place(struct cma_request *req)
 {
-	struct cma *cma = req->cma;
-	struct cma_run run = cma_pages_to_run(cma, req->rc.start, req->pages);
-	unsigned long picks[CMA_PICKS_MAX], flags;
-	unsigned int n;
+	unsigned long picks[CMA_PICKS_MAX];
 
-	spin_lock_irqsave(&cma->lock, flags);
-	bitmap_clear(cma->bitmap, run.start, run.end - run.start);
-	n = cma_choose(cma->bitmap, cma_granules(cma), &req->fit, picks);
-	bitmap_set(cma->bitmap, run.start, run.end - run.start);
-	spin_unlock_irqrestore(&cma->lock, flags);
-	return n;
+	return cma_find_places(req, picks);
 }
 
 /**

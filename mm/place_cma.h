@@ -23,6 +23,8 @@
  * @deadline: end of the request, in jiffies
  * @patience: how long to bear with a place where nothing goes, while there are
  *	others, in jiffies
+ * @own: the granules that it has claimed; none if that is empty
+ * @isolated: [@isolated, @rc.end) is isolated
  * @claims: other requests in progress when a place was sought last
  * @hope: a place was given up that may be had yet
  * @err: why the last place was given up
@@ -36,6 +38,8 @@ struct cma_request {
 	unsigned int nr_poisoned;
 	unsigned long deadline;
 	unsigned long patience;
+	struct cma_run own;
+	unsigned long isolated;
 	unsigned int claims;
 	bool hope;
 	int err;
@@ -67,11 +71,12 @@ bool cma_init_request(struct cma_request *req, struct cma *cma,
 		      unsigned long pages, unsigned int align, gfp_t gfp,
 		      unsigned long timeout);
 int cma_claim_or_wait(struct cma_request *req);
+bool cma_claim_other(struct cma_request *req);
+void cma_leave(struct cma_request *req, struct cma_run old);
 bool cma_may_be_hopeless(const struct cma_request *req);
 bool cma_should_move_on(struct cma_request *req);
 bool cma_avoid_poisoned(struct cma_request *req);
-void cma_settle(struct cma *cma, unsigned long pfn, unsigned long pages,
-		bool held);
+void cma_settle(struct cma_request *req, bool held);
 void cma_unhold_run(struct cma *cma, struct cma_run run);
 void cma_wake_turn(struct cma *cma);
 

@@ -253,6 +253,31 @@ static void waits_for_isolation(struct kunit *test)
 	expect_no_block(test, cma);
 }
 
+#ifdef CONFIG_MEMORY_FAILURE
+/* Whoever found the page broken while it was taken could do nothing about it. */
+static void hands_no_poison_over(struct kunit *test)
+{
+	struct cma *cma = test->priv;
+	unsigned long pfn = cma->base_pfn + 5;
+	struct page *page;
+
+	SetPageHWPoison(pfn_to_page(pfn));
+	KUNIT_EXPECT_NULL(test, cma_alloc_timeout(cma, cma->count, 0, true, HZ));
+	page = cma_alloc(cma, 16, 0, false);
+	ClearPageHWPoison(pfn_to_page(pfn));
+	/* It stayed out when its neighbours went back. */
+	cma_put_padding(pfn, pfn + 1);
+	KUNIT_ASSERT_NOT_NULL(test, page);
+	KUNIT_EXPECT_GE(test, pfn - page_to_pfn(page), 16UL);
+	cma_release(cma, page, 16);
+
+	page = cma_alloc(cma, cma->count, 0, false);
+	KUNIT_ASSERT_NOT_NULL(test, page);
+	cma_release(cma, page, cma->count);
+	expect_no_block(test, cma);
+}
+#endif
+
 static void serves_without_file_systems(struct kunit *test)
 {
 	struct cma *cma = test->priv;
@@ -390,6 +415,9 @@ static struct kunit_case cases[] = {
 	KUNIT_CASE(leaves_one_run),
 	KUNIT_CASE(isolates_nothing_for_long),
 	KUNIT_CASE(waits_for_isolation),
+#ifdef CONFIG_MEMORY_FAILURE
+	KUNIT_CASE(hands_no_poison_over),
+#endif
 	KUNIT_CASE(serves_without_file_systems),
 	KUNIT_CASE(serves_what_is_free_at_once),
 	KUNIT_CASE(tells_loans_from_device_pages),

@@ -40,7 +40,7 @@ static void claim(struct client *c, unsigned char arg)
 static void settle(struct client *c, bool hold)
 {
 	c->state = hold ? HOLDS : IDLE;
-	cma_settle(&area, c->req.rc.start, c->req.pages, hold);
+	cma_settle(&c->req, hold);
 }
 
 static void release(struct client *c)
@@ -64,11 +64,17 @@ static void set_culprit(struct cma_recall *rc, unsigned char arg)
 	rc->last_busy = rc->end - 1;
 }
 
-/* The place is given up, and another one sought, as cma_serve() does it. */
+/* Another place is sought before this one is left, as cma_serve() does it. */
 static void go_on(struct client *c, bool give_up)
 {
+	struct cma_run old = c->req.own;
+
 	if (!give_up)
 		return;
+	if (cma_claim_other(&c->req)) {
+		cma_leave(&c->req, old);
+		return;
+	}
 	settle(c, false);
 	if (!cma_claim_or_wait(&c->req))
 		c->state = CLAIMED;

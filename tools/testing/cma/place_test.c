@@ -210,8 +210,7 @@ static void step(struct client *c)
 		break;
 	case CLAIMED:
 		c->state = rnd(2) ? HOLDS : IDLE;
-		cma_settle(&area, c->req.rc.start, c->req.pages,
-			   c->state == HOLDS);
+		cma_settle(&c->req, c->state == HOLDS);
 		break;
 	case HOLDS:
 		release(&c->req);
@@ -309,7 +308,10 @@ static bool lost_race(unsigned long granule)
 	thefts = UINT_MAX;
 	req = request(2, 0);
 	/* The last gap is no choice, so nobody looks at its cost. */
-	return CHECK(!cma_claim(&req)) && CHECK(cma_claim(&req) == -ENOSPC);
+	if (!CHECK(!cma_claim(&req)))
+		return false;
+	req = request(2, 0);
+	return CHECK(cma_claim(&req) == -ENOSPC);
 }
 
 static bool lost_race_is_run_again(void)
@@ -326,7 +328,7 @@ static bool others_hold;
 static void other_settles(void)
 {
 	if (area.claims && now >= others_at)
-		cma_settle(&area, other.rc.start, other.pages, others_hold);
+		cma_settle(&other, others_hold);
 }
 
 /* One has claimed the whole area for so long, and is served or not. */
@@ -390,7 +392,7 @@ static bool waits_only_for_what_may_help(void)
 	set_up(0);
 	other = request(GRANULES, 0);
 	cma_claim(&other);
-	cma_settle(&area, BASE, GRANULES, true);
+	cma_settle(&other, true);
 	area.claims = 1;
 	req = request(1, 0);
 	return CHECK(cma_claim_or_wait(&req) == -ENOSPC) &&
@@ -442,20 +444,40 @@ static int recall_here(struct cma_request *req)
 	}
 }
 
+/* Like cma_go_on(): what is claimed on the way is what one of the places needs. */
+static bool go_on(struct cma_request *req)
+{
+	struct cma_run old = req->own;
+	unsigned long before = weight(bitmap), shared;
+
+	if (!cma_claim_other(req))
+		return false;
+	shared = max(min(old.end, req->own.end), max(old.start, req->own.start)) -
+		 max(old.start, req->own.start);
+	assert(weight(bitmap) == before + req->fit.count - shared);
+	assert(area.claims == 1 && req->rc.start == BASE + req->own.start);
+	cma_leave(req, old);
+	assert(weight(bitmap) == before && area.claims == 1);
+	return true;
+}
+
 /* Like cma_serve(): places are tried until one is had; @tries says how many. */
 static int serve(struct cma_request *req, unsigned int *tries)
 {
 	int ret;
 
-	for (*tries = 0;; ++*tries) {
+	*tries = 0;
+	do {
 		ret = cma_claim_or_wait(req);
 		if (ret)
 			return ret;
-		ret = recall_here(req);
-		cma_settle(&area, req->rc.start, req->pages, !ret);
-		if (ret != -EAGAIN)
-			return ret;
-	}
+		do {
+			ret = recall_here(req);
+			*tries += ret == -EAGAIN;
+		} while (ret == -EAGAIN && go_on(req));
+		cma_settle(req, !ret);
+	} while (ret == -EAGAIN);
+	return ret;
 }
 
 /* Is there a place without a page that is stuck? */
@@ -563,6 +585,53 @@ static bool stays_where_there_is_no_other(void)
 	       CHECK(weight(bitmap) == GRANULES);
 }
 
+/* The next place begins behind the culprit, and has what is good of the first. */
+static bool shares_what_it_can(void)
+{
+	struct cma_request req;
+	struct cma_run old;
+
+	set_up(0);
+	req = request(GRANULES / 2, 0);
+	cma_claim(&req);
+	old = req.own;
+	req.rc.first_busy = BASE + 3;
+	req.rc.last_busy = BASE + 3;
+	if (!CHECK(old.start == 0) || !CHECK(cma_should_move_on(&req)) ||
+	    !CHECK(cma_claim_other(&req)) || !CHECK(req.own.start == 4) ||
+	    !CHECK(weight(bitmap) == GRANULES / 2 + 4))
+		return false;
+	cma_leave(&req, old);
+	if (!CHECK(weight(bitmap) == GRANULES / 2) || !CHECK(bit(bitmap, 4)) ||
+	    !CHECK(!bit(bitmap, 3)))
+		return false;
+	cma_settle(&req, true);
+	return CHECK(weight(held) == GRANULES / 2) && CHECK(!area.claims);
+}
+
+/* Others don't get what it has on the way, and are told what it leaves. */
+static bool others_wait_for_what_is_left(void)
+{
+	struct cma_request req, next;
+	struct cma_run old;
+
+	set_up(0);
+	req = request(GRANULES / 2, 0);
+	cma_claim(&req);
+	old = req.own;
+	req.rc.first_busy = BASE + GRANULES / 2 - 1;
+	req.rc.last_busy = req.rc.first_busy;
+	if (!CHECK(cma_should_move_on(&req)) || !CHECK(cma_claim_other(&req)) ||
+	    !CHECK(weight(bitmap) == GRANULES))
+		return false;
+	next = request(1, 0);
+	if (!CHECK(cma_claim(&next) == -ENOSPC) || !CHECK(next.claims == 1))
+		return false;
+	cma_leave(&req, old);
+	return CHECK(area.turn) && CHECK(!cma_claim(&next)) &&
+	       CHECK(next.own.start == 0) && CHECK(area.claims == 2);
+}
+
 static bool patience_grows_with_each_round(void)
 {
 	struct cma_request req;
@@ -576,7 +645,7 @@ static bool patience_grows_with_each_round(void)
 	req.rc.last_busy = req.rc.start;
 	if (!CHECK(cma_should_move_on(&req)) || !CHECK(req.patience == patience))
 		return false;
-	cma_settle(&area, req.rc.start, req.pages, false);
+	cma_settle(&req, false);
 	cma_claim(&req);
 	req.rc.first_busy = req.rc.start;
 	req.rc.last_busy = req.rc.start;
@@ -651,6 +720,8 @@ static const struct ktap_case cases[] = {
 	{ "who is hopeless goes round once", hopeless_goes_round_once },
 	{ "a crowd of culprits ends at the deadline", crowd_of_culprits_ends },
 	{ "the only place is not given up", stays_where_there_is_no_other },
+	{ "the next place shares what it can", shares_what_it_can },
+	{ "others wait for what is left", others_wait_for_what_is_left },
 	{ "patience grows with each round", patience_grows_with_each_round },
 	{ "poison stays in mind", poison_stays_in_mind },
 	{ "poison everywhere ends", poison_everywhere_ends },
