@@ -32,6 +32,7 @@
 #include <linux/pagemap.h>
 #include <linux/mutex.h>
 #include <linux/rcupdate.h>
+#include <linux/rmap.h>
 #include <linux/sched/mm.h>
 #include <linux/sched/signal.h>
 #include <linux/seq_file.h>
@@ -548,6 +549,33 @@ static bool cma_may_split(const struct cma_room *room, struct folio *folio)
 	       folio_test_anon(folio) && folio_mapped(folio);
 }
 
+static bool cma_find_mirror(struct folio *folio, struct vm_area_struct *vma,
+			    unsigned long address, void *found)
+{
+	*(bool *)found = mm_has_notifiers(vma->vm_mm);
+	return !*(bool *)found;
+}
+
+/* Has anybody who maps it MMU notifiers?  Where that can't be told, too. */
+static bool cma_has_mirror(struct folio *folio)
+{
+	bool found = false;
+	struct rmap_walk_control walk = {
+		.arg = &found,
+		.try_lock = true,
+		.rmap_one = cma_find_mirror,
+		.anon_lock = folio_lock_anon_vma_read,
+	};
+
+	if (!IS_ENABLED(CONFIG_MMU_NOTIFIER) || !folio_test_anon(folio))
+		return false;
+	if (!folio_trylock(folio))
+		return true;
+	rmap_walk(folio, &walk);
+	folio_unlock(folio);
+	return found || walk.contended;
+}
+
 /* With a reference of ours. */
 static bool cma_may_move_in(const struct cma_room *room, struct folio *folio)
 {
@@ -559,7 +587,7 @@ static bool cma_may_move_in(const struct cma_room *room, struct folio *folio)
 	       cma_may_split(room, folio) &&
 	       !cma_moved_out_lately(folio_pfn(folio)) &&
 	       folio_ref_count(folio) == cma_expected_refs(folio) + 1 &&
-	       (!room->cold || cma_is_cold(folio));
+	       (!room->cold || cma_is_cold(folio)) && !cma_has_mirror(folio);
 }
 
 static void cma_add_source(struct cma_room *room, struct page *page)

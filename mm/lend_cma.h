@@ -9,6 +9,7 @@
 #include <linux/gfp.h>
 #include <linux/jump_label.h>
 #include <linux/mm.h>
+#include <linux/mmu_notifier.h>
 #include <linux/mmzone.h>
 #include <linux/page-isolation.h>
 #include <linux/pagemap.h>
@@ -114,16 +115,23 @@ static inline bool cma_is_borrower(gfp_t gfp)
 }
 
 /*
- * Moving what a real-time task has locked delays the task: others go first, see
- * cma_makes_room().  By priority, which is one comparison: who inherited it borrows
- * last for as long.
+ * Who borrows only what nobody else can be moved into, see cma_makes_room().
+ *
+ * Memory with MMU notifiers: whoever unmaps it waits for those that mirror its page
+ * tables, and a GPU's driver waits there for jobs of user space's.  What a real-time
+ * task has locked: moving it delays the task.  By priority, which is one comparison:
+ * who inherited it borrows last for as long.
  */
 static inline bool cma_borrows_last(void)
 {
-	if (!rt_or_dl_task(current) || !current->mm)
+	struct mm_struct *mm = current->mm;
+
+	if (!mm)
 		return false;
+	if (mm_has_notifiers(mm))
+		return true;
 	/* Racy: a hint, and who locks is mostly this task. */
-	return data_race(current->mm->locked_vm);
+	return rt_or_dl_task(current) && data_race(mm->locked_vm);
 }
 
 /* Hook in gfp_to_alloc_flags_cma(): is this a borrower? */

@@ -21,6 +21,7 @@
 #include <linux/ktime.h>
 #include <linux/maple_tree.h>
 #include <linux/mm.h>
+#include <linux/mmu_notifier.h>
 #include <linux/module.h>
 #include <linux/pagemap.h>
 #include <linux/rcupdate.h>
@@ -63,16 +64,30 @@ struct cma_test_held {
 };
 
 /**
+ * struct cma_test_mirrored - memory that a file mirrors
+ * @notifier: of the memory's owner
+ * @range: what of it, and whose unmapping is counted
+ * @unmapped: how often that was
+ */
+struct cma_test_mirrored {
+	struct mmu_notifier notifier;
+	struct cma_test_mirror range;
+	atomic64_t unmapped;
+};
+
+/**
  * struct cma_test_file - one open file
- * @lock: keeps what is found in @blocks and @holds
+ * @lock: keeps what is found in @blocks and @holds, and guards @mirrored
  * @blocks: handle to struct cma_test_block
  * @holds: handle to struct cma_test_held
+ * @mirrored: NULL if there is nothing
  */
 struct cma_test_file {
 	/* Not held by requests: running in parallel is what they test. */
 	struct mutex lock;
 	struct xarray blocks;
 	struct xarray holds;
+	struct cma_test_mirrored *mirrored;
 };
 
 /* Every block handed out and not yet given back, by page frame. */
@@ -1025,6 +1040,58 @@ static int cma_test_ioctl_largest(struct cma_test_file *file, void *arg)
 	return 0;
 }
 
+/* Mirrors. */
+
+static int cma_test_invalidate(struct mmu_notifier *notifier,
+			       const struct mmu_notifier_range *range)
+{
+	struct cma_test_mirrored *m = container_of(notifier,
+						   struct cma_test_mirrored,
+						   notifier);
+
+	if (range->start < m->range.end && range->end > m->range.start &&
+	    task_pid_vnr(current) == m->range.pid)
+		atomic64_inc(&m->unmapped);
+	return 0;
+}
+
+static const struct mmu_notifier_ops cma_test_mirror_ops = {
+	.invalidate_range_start = cma_test_invalidate,
+};
+
+static int cma_test_ioctl_mirror(struct cma_test_file *file, void *arg)
+{
+	struct cma_test_mirrored *m = kzalloc(sizeof(*m), GFP_KERNEL);
+	int err = -EBUSY;
+
+	if (!m)
+		return -ENOMEM;
+	m->range = *(struct cma_test_mirror *)arg;
+	m->notifier.ops = &cma_test_mirror_ops;
+	mutex_lock(&file->lock);
+	if (!file->mirrored)
+		err = mmu_notifier_register(&m->notifier, current->mm);
+	if (!err)
+		file->mirrored = m;
+	mutex_unlock(&file->lock);
+	if (err)
+		kfree(m);
+	return err;
+}
+
+static int cma_test_ioctl_unmapped(struct cma_test_file *file, void *arg)
+{
+	int err = -ENOENT;
+
+	mutex_lock(&file->lock);
+	if (file->mirrored) {
+		*(u64 *)arg = atomic64_read(&file->mirrored->unmapped);
+		err = 0;
+	}
+	mutex_unlock(&file->lock);
+	return err;
+}
+
 /* The file. */
 
 static const struct {
@@ -1045,6 +1112,8 @@ static const struct {
 	{ CMA_TEST_HOLD, cma_test_ioctl_hold },
 	{ CMA_TEST_UNHOLD, cma_test_ioctl_unhold },
 	{ CMA_TEST_WALK, cma_test_ioctl_walk },
+	{ CMA_TEST_MIRROR, cma_test_ioctl_mirror },
+	{ CMA_TEST_UNMAPPED, cma_test_ioctl_unmapped },
 };
 
 static long cma_test_dispatch(struct cma_test_file *file, unsigned int i,
@@ -1121,6 +1190,10 @@ static int cma_test_close(struct inode *inode, struct file *opened)
 	unsigned long handle;
 	u64 ns;
 
+	if (file->mirrored)
+		mmu_notifier_unregister(&file->mirrored->notifier,
+					file->mirrored->notifier.mm);
+	kfree(file->mirrored);
 	cma_test_let_go_of(file, NULL);
 	xa_destroy(&file->holds);
 	xa_for_each(&file->blocks, handle, block)

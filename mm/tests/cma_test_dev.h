@@ -273,6 +273,20 @@ struct cma_test_walk {
 	struct cma_test_owner owners[CMA_TEST_MAX_OWNERS];
 };
 
+/**
+ * struct cma_test_mirror - memory of the caller's that is mirrored, as a GPU does it
+ * @start: first address
+ * @end: one past the last
+ * @pid: whose unmapping of it is counted
+ * @pad: zero
+ */
+struct cma_test_mirror {
+	__u64 start;
+	__u64 end;
+	__s32 pid;
+	__u32 pad;
+};
+
 #define CMA_TEST_ALLOC		_IOWR('C', 1, struct cma_test_alloc)
 #define CMA_TEST_RELEASE	_IOWR('C', 2, struct cma_test_release)
 #define CMA_TEST_RELEASE_RAW	_IOWR('C', 3, struct cma_test_range)
@@ -287,5 +301,8 @@ struct cma_test_walk {
 #define CMA_TEST_HOLD		_IOWR('C', 12, struct cma_test_hold)
 #define CMA_TEST_UNHOLD		_IOWR('C', 13, struct cma_test_unhold)
 #define CMA_TEST_WALK		_IOWR('C', 14, struct cma_test_walk)
+/* Once for each open file; what is counted is told by its number, by whoever asks. */
+#define CMA_TEST_MIRROR		_IOWR('C', 15, struct cma_test_mirror)
+#define CMA_TEST_UNMAPPED	_IOWR('C', 16, __u64)
 
 #endif /* _MM_TESTS_CMA_TEST_DEV_H */

@@ -21,7 +21,6 @@
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -1418,6 +1417,67 @@ static int stuck_processor(void)
 	return KSFT_PASS;
 }
 
+/*
+ * Who unmaps a page waits for those that mirror the memory of its owner.  So that is lent
+ * last: not while there is other memory to be moved in, nor is it moved in to make room.
+ */
+
+#define MIRRORED	(16 * BLOCK_CHUNK)
+#define PRESSURE	(8 * BLOCK_CHUNK)
+
+static pid_t parent;
+
+static void touch_mirrored(void)
+{
+	char *mem = cma_block_map(MIRRORED);
+	struct cma_test_mirror mirror = {
+		.start = (uintptr_t)mem, .end = (uintptr_t)mem + MIRRORED,
+		.pid = parent,
+	};
+	size_t at;
+
+	if (!mem || ioctl(cma_dev, CMA_TEST_MIRROR, &mirror))
+		return;
+	for (at = 0; at < MIRRORED; at += BLOCK_PAGE)
+		mem[at] = 1;
+	requester->done = 1;
+	pause();
+}
+
+static uint64_t unmapped(void)
+{
+	uint64_t n = 0;
+
+	cma_expect(!ioctl(cma_dev, CMA_TEST_UNMAPPED, &n), "%m");
+	return n;
+}
+
+static int mirrored_memory(void)
+{
+	unsigned long long moved_in = cma_sysfs(AREA, "pages_moved_in");
+	uint64_t before;
+
+	begin();
+	parent = getpid();
+	fill_outside();
+	toucher = start_child(touch_mirrored);
+	/* Memory outside is wanted, and what is free is the area. */
+	cma_expect(!cma_block_start(&block, &cma_pipes, PRESSURE, false) &&
+		   cma_block_ready(&block, cma_slow(LIMIT_MS)), "no pressure");
+	lend_to(CMA_TEST_FILE);
+	moved_in = cma_sysfs(AREA, "pages_moved_in") - moved_in;
+	/* What compaction does meanwhile, outside, is nobody's business. */
+	before = unmapped();
+	empty_area();
+	ksft_print_msg("row mirror unmapped=%llu moved_in=%llu\n",
+		       (unsigned long long)(unmapped() - before), moved_in);
+	cma_expect(unmapped() == before, "%llu pages of it were lent",
+		   (unsigned long long)(unmapped() - before));
+	cma_block_stop(&block);
+	end_child(&toucher);
+	return KSFT_PASS;
+}
+
 static const struct cma_case cases[] = {
 	/* First, before memory is full. */
 	{ "an empty area costs nothing", empty_costs_nothing, true, "empty" },
@@ -1439,6 +1499,7 @@ static const struct cma_case cases[] = {
 	{ "a file's loans are clean", file_loans_are_clean, true, "clean" },
 	{ "a group pays for its loans", group_pays_for_its_loans, true, "group" },
 	{ "one processor is stuck", stuck_processor, true, "stuck" },
+	{ "mirrored memory is lent last", mirrored_memory, true, "mirror" },
 	{ "ksmd leaves loans alone", ksm_leaves_loans_alone, true, "ksm" },
 	{ "nobody holds loans", nobody_holds_loans, true, "holders" },
 };
