@@ -2,14 +2,21 @@
 /*
  * Memory is full and nothing is left to swap to: who is killed for a request, and
  * who is not.
+ *
+ * Usage: oom_test [CASE...]; the keys of the cases stand at the end of this file
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "cma_block.h"
+#include "cma_fuse.h"
 #include "cma_hog.h"
 #include "cma_inject.h"
 #include "cma_load.h"
@@ -35,6 +42,14 @@
 /* Raises the watermarks in full memory: ordinary allocations then fail as well. */
 #define BOOST		"/proc/sys/vm/watermark_boost_factor"
 #define BOOST_DEFAULT	"15000"
+
+#define PANIC		"/proc/sys/vm/panic_on_oom"
+#define KILL_ASKER	"/proc/sys/vm/oom_kill_allocating_task"
+/* What others may want beside the hog, and its processes. */
+#define OTHERS		(8 * BLOCK_CHUNK)
+#define GROUP		"/sys/fs/cgroup/cma-oom"
+#define GROUP_MAX	(4 * BLOCK_CHUNK)
+#define DIR		P_tmpdir "/cma-oom"
 
 static struct cma_block hog, reader;
 
@@ -63,18 +78,18 @@ static unsigned long long failures(const char *reason)
 	return n;
 }
 
-static void fill_memory_with(const char *kind, size_t leave)
+static void fill_memory_with(const struct cma_block_kind *kind, size_t leave)
 {
 	cma_block_stop(&hog);
 	cma_empty_memory();
-	cma_expect(cma_hog_start(&hog, cma_hog_find(kind), leave), "no hog");
+	cma_expect(cma_hog_start(&hog, kind, leave), "no hog");
 	cma_expect(cma_lend_out(AREA_TEST, LENT, LIMIT_MS) >= LENT ||
 		   !cma_is_lend(), "lend");
 }
 
 static void fill_memory(size_t leave)
 {
-	fill_memory_with("anon", leave);
+	fill_memory_with(cma_hog_find("anon"), leave);
 }
 
 /* The request fails, as it has to, by then, and nobody is killed. */
@@ -155,7 +170,7 @@ static int refused_at_once(void)
 	struct cma_test_alloc req;
 	uint64_t start;
 
-	fill_memory_with("mlock", 0);
+	fill_memory_with(cma_hog_find("mlock"), 0);
 	for (i = 0; i < RINGS; i++) {
 		start = cma_now_ns();
 		served += !cma_request(cma_dev, AREA_TEST, RING_PAGES, 0,
@@ -243,14 +258,205 @@ static int nothing_is_reclaimed_in_vain(void)
 	return KSFT_PASS;
 }
 
+/* Whatever the administrator has said of ordinary allocations. */
+static int panics_for_nobody(void)
+{
+	static const char * const modes[] = { "1", "2" };
+	unsigned int i;
+
+	for (i = 0; i < 2; i++) {
+		fill_memory(OTHERS);
+		cma_expect(!cma_write_text(PANIC, modes[i]), PANIC);
+		expect_service(1);
+		cma_expect(!cma_write_text(PANIC, "0"), PANIC);
+	}
+	return KSFT_PASS;
+}
+
+static __noreturn void request_and_end(void)
+{
+	struct cma_test_alloc req;
+
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	cma_write_text("/proc/self/oom_score_adj", "0");
+	_exit(cma_request(cma_dev_open(), AREA_TEST, REQUEST_PAGES, 0, 0, &req) ?
+	      1 : 0);
+}
+
+/* It is counted as killed, and leaves nothing claimed. */
+static int asker_may_be_the_victim(void)
+{
+	unsigned long long before, kills;
+	int status = 0;
+	pid_t pid;
+
+	fill_memory(0);
+	before = failures("killed");
+	kills = cma_vmstat("oom_kill");
+	cma_expect(!cma_write_text(KILL_ASKER, "1"), KILL_ASKER);
+	pid = fork();
+	cma_expect(pid >= 0, "fork: %m");
+	if (!pid)
+		request_and_end();
+	cma_expect(cma_reap(pid, LIMIT_MS, &status), "it does not end");
+	cma_expect(!cma_write_text(KILL_ASKER, "0"), KILL_ASKER);
+	cma_expect(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL,
+		   "status %#x", status);
+	cma_expect(failures("killed") == before + 1, "not counted as killed");
+	cma_expect(cma_vmstat("oom_kill") == kills + 1, "others were killed");
+	cma_expect(!cma_debugfs(AREA_TEST, "used"), "it left a claim");
+	cma_expect(cma_block_holds(&hog, LIMIT_MS), "the hog lost memory");
+	expect_service(1);
+	return KSFT_PASS;
+}
+
+/* A memory cgroup beside, where somebody is killed all the time. */
+
+static int setup_group(struct cma_block *b)
+{
+	char max[16];
+
+	rmdir(GROUP);
+	snprintf(max, sizeof(max), "%lu", GROUP_MAX);
+	if (mkdir(GROUP, 0755) || cma_write_text(GROUP "/memory.max", max))
+		return cma_block_failed(b, "group");
+	return 0;
+}
+
+static void undo_group(struct cma_block *b)
+{
+	rmdir(GROUP);
+}
+
+static __noreturn void die_in_group(void)
+{
+	if (!cma_write_text(GROUP "/cgroup.procs", "0"))
+		cma_block_memory(2 * GROUP_MAX);
+	_exit(1);
+}
+
+static int run_group(struct cma_block *b)
+{
+	int status;
+	pid_t pid;
+
+	for (;;) {
+		pid = cma_block_fork(b);
+		if (!pid)
+			die_in_group();
+		if (pid < 0 || waitpid(pid, &status, 0) != pid ||
+		    !WIFSIGNALED(status))
+			return cma_block_failed(b, "nobody was killed");
+		cma_block_report(b, STEP);
+	}
+}
+
+static const struct cma_block_kind group_kind = {
+	.name = "group", .setup = setup_group, .run = run_group,
+	.undo = undo_group,
+};
+
+/* Victims of others are no reason to wait for ever, nor to fail. */
+static int groups_have_victims(void)
+{
+	unsigned long rounds;
+
+	cma_expect(!cma_block_start(&reader, &group_kind, STEP, false) &&
+		   cma_block_ready(&reader, LIMIT_MS), "group");
+	fill_memory(OTHERS);
+	rounds = reader.state->rounds;
+	expect_service(~0ULL);
+	cma_expect(reader.state->rounds > rounds, "nobody was killed beside");
+	cma_block_stop(&reader);
+	return KSFT_PASS;
+}
+
+/*
+ * A hog with a thread that nothing ends, as long as a server of user space does not
+ * answer.
+ */
+
+static int setup_undying(struct cma_block *b)
+{
+	b->fd = cma_fuse_mount(DIR, 0);
+	return b->fd < 0 ? cma_block_failed(b, "mount of FUSE") : 0;
+}
+
+static void undo_undying(struct cma_block *b)
+{
+	cma_block_close(b);
+	cma_fuse_umount(DIR);
+}
+
+/* Directly: page cache would be waited for killably. */
+static void *read_directly(void *data)
+{
+	int fd = open(DIR "/" CMA_FUSE_FILE, O_RDONLY | O_DIRECT);
+
+	if (fd >= 0 && pread(fd, data, BLOCK_PAGE, 0) < 0)
+		close(fd);
+	return NULL;
+}
+
+static bool was_asked(void *data)
+{
+	struct cma_block *b = data;
+
+	return b->state->count;
+}
+
+static int run_undying(struct cma_block *b)
+{
+	char *page = cma_block_map(BLOCK_PAGE);
+	pthread_t thread;
+	pid_t pid = cma_block_fork(b);
+
+	if (!pid) {
+		cma_write_text("/proc/self/oom_score_adj", "-1000");
+		_exit(-cma_fuse_serve(b->fd, BLOCK_CHUNK, false,
+				      &b->state->count));
+	}
+	cma_block_close(b);
+	if (pid < 0 || !page || pthread_create(&thread, NULL, read_directly, page))
+		return cma_block_failed(b, "thread");
+	if (!cma_wait(was_asked, b, LIMIT_MS))
+		return cma_block_failed(b, "the server was not asked");
+	return cma_hog_find("anon")->run(b);
+}
+
+static const struct cma_block_kind undying_kind = {
+	.name = "undying", .setup = setup_undying, .run = run_undying,
+	.undo = undo_undying,
+};
+
+/* Its memory is what counts: the reaper gets that. */
+static int victims_need_not_die(void)
+{
+	fill_memory_with(&undying_kind, 0);
+	expect_service(1);
+	cma_expect(cma_block_alive(&hog), "it has died");
+	cma_expect(cma_block_stop(&hog), "it can't be stopped");
+	return KSFT_PASS;
+}
+
 static const struct cma_case cases[] = {
-	{ "an area may forbid victims", area_may_forbid, true },
-	{ "who wants no warning kills nobody", no_warn_kills_nobody, true },
-	{ "who may not enter file systems kills nobody", nofs_kills_nobody, true },
-	{ "who has other ways is refused at once", refused_at_once, false },
-	{ "nobody may be killed", nobody_is_eligible, true },
-	{ "page cache goes before anybody", cache_goes_first, true },
-	{ "nothing is reclaimed in vain", nothing_is_reclaimed_in_vain, true },
+	{ "an area may forbid victims", area_may_forbid, true, "forbid" },
+	{ "who wants no warning kills nobody",
+	  no_warn_kills_nobody, true, "no-warn" },
+	{ "who may not enter file systems kills nobody",
+	  nofs_kills_nobody, true, "nofs" },
+	{ "who has other ways is refused at once",
+	  refused_at_once, false, "at-once" },
+	{ "nobody may be killed", nobody_is_eligible, true, "nobody" },
+	{ "page cache goes before anybody", cache_goes_first, true, "cache" },
+	{ "nobody panics", panics_for_nobody, true, "panic" },
+	{ "who asks may be the victim",
+	  asker_may_be_the_victim, true, "asker" },
+	{ "a group has victims of its own",
+	  groups_have_victims, true, "group" },
+	{ "a victim need not die", victims_need_not_die, true, "undying" },
+	{ "nothing is reclaimed in vain",
+	  nothing_is_reclaimed_in_vain, true, "vain" },
 };
 
 static void restore(void)
@@ -262,14 +468,16 @@ static void restore(void)
 	set_file("lend", "all");
 	cma_block_settings(true);
 	cma_write_text(BOOST, BOOST_DEFAULT);
+	cma_write_text(PANIC, "0");
+	cma_write_text(KILL_ASKER, "0");
 	cma_unspare_all();
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
 	cma_write_text("/proc/self/oom_score_adj", "-1000");
 	cma_block_settings(false);
 	cma_write_text(BOOST, "0");
 	atexit(restore);
-	cma_run(cases, ARRAY_SIZE(cases));
+	cma_run_chosen(cases, ARRAY_SIZE(cases), argv + 1);
 }
