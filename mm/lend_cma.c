@@ -19,6 +19,7 @@
 #define pr_fmt(fmt) "cma: " fmt
 
 #include <linux/alloc_tag.h>
+#include <linux/blkdev.h>
 #include <linux/cma.h>
 #include <linux/cma_lend.h>
 #include <linux/cpuset.h>
@@ -189,6 +190,28 @@ static bool cma_lends_to_file(unsigned long pfn)
 
 	return cma && READ_ONCE(cma->lend) == CMA_LEND_FILE &&
 	       !test_bit(cma_granule_of(cma, pfn), cma->bitmap);
+}
+
+/**
+ * cma_has_io_limits() - may who reads a file have to wait for its cgroup's turn?
+ * @mapping: the file's
+ *
+ * So it is once somebody has set io.max for the disk, to whatever.  Folios stay locked
+ * until it is the cgroup's turn, and when that is, user space says.  Disks below a
+ * device mapper are not looked at.
+ *
+ * Context: any.
+ * Return: true if so.
+ */
+bool cma_has_io_limits(const struct address_space *mapping)
+{
+#ifdef CONFIG_BLK_DEV_THROTTLING
+	struct block_device *bdev = mapping->host->i_sb->s_bdev;
+
+	return bdev && READ_ONCE(bdev_get_queue(bdev)->td);
+#else
+	return false;
+#endif
 }
 
 /**

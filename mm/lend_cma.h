@@ -47,6 +47,7 @@ bool __cma_is_lent(const struct page *page);
 bool __cma_keeps_isolated(const struct page *page, int migratetype);
 struct folio *__cma_borrow_for_file(gfp_t gfp);
 bool cma_has_room_for_shmem(void);
+bool cma_has_io_limits(const struct address_space *mapping);
 unsigned long __cma_balance(struct pglist_data *pgdat, int highest_zoneidx);
 bool __cma_make_room(gfp_t gfp, unsigned int order, unsigned int *alloc_flags,
 		     const struct alloc_context *ac, unsigned int tries);
@@ -142,16 +143,25 @@ static inline bool cma_may_borrow(gfp_t gfp)
 	return cma_is_borrower(gfp) && !cma_borrows_last();
 }
 
+/* May it be locked for as long as it is filled, if it was a loan? */
+static inline bool cma_may_fill(const struct address_space *mapping, gfp_t gfp)
+{
+	return !static_branch_unlikely(&cma_active_key) ||
+	       !(gfp & __GFP_CMA) || !cma_has_io_limits(mapping);
+}
+
 /*
  * Hooks where file folios are allocated: large ones are not lent, a dirty one
  * can't be split everywhere.  Small ones may come from areas that lend to page
  * cache only.
  */
-static inline struct folio *cma_alloc_file_folio(gfp_t gfp, unsigned int order)
+static inline struct folio *
+cma_alloc_file_folio(const struct address_space *mapping, gfp_t gfp,
+		     unsigned int order)
 {
 	struct folio *folio;
 
-	if (order)
+	if (order || !cma_may_fill(mapping, gfp))
 		return filemap_alloc_folio(gfp & ~__GFP_CMA, order);
 	if (static_branch_unlikely(&cma_file_key)) {
 		folio = __cma_borrow_for_file(gfp);
@@ -179,7 +189,7 @@ cma_alloc_folio_for(const struct address_space *mapping, fgf_t fgp_flags,
 	if (static_branch_unlikely(&cma_active_key) &&
 	    cma_is_for_write(mapping, fgp_flags))
 		return filemap_alloc_folio(gfp & ~__GFP_CMA, order);
-	return cma_alloc_file_folio(gfp, order);
+	return cma_alloc_file_folio(mapping, gfp, order);
 }
 
 /* Hooks where shmem allocates and swaps in: beyond what fits outside, it is no borrower. */
@@ -346,7 +356,9 @@ static inline bool cma_may_borrow(gfp_t gfp)
 	return true;
 }
 
-static inline struct folio *cma_alloc_file_folio(gfp_t gfp, unsigned int order)
+static inline struct folio *
+cma_alloc_file_folio(const struct address_space *mapping, gfp_t gfp,
+		     unsigned int order)
 {
 	return filemap_alloc_folio(gfp, order);
 }

@@ -150,20 +150,6 @@ static void undo_frozen(struct cma_block *b)
 	frozen.loop = -1;
 }
 
-/* Without a journal, which is all that a small mke2fs can make. */
-static int make_ext(const char *path)
-{
-	pid_t pid = fork();
-	int status = -1;
-
-	if (!pid) {
-		execlp("mke2fs", "mke2fs", "-F", path, NULL);
-		_exit(127);
-	}
-	waitpid(pid, &status, 0);
-	return status ? -1 : 0;
-}
-
 static int loop_device(char *path, size_t size)
 {
 	int control = open("/dev/loop-control", O_RDWR);
@@ -192,7 +178,7 @@ static int setup_frozen(struct cma_block *b)
 	if (frozen.loop < 0)
 		return cma_block_failed(b, "loop device");
 	mkdir(FROZEN_DIR, 0755);
-	if (make_ext(path) || mount(path, FROZEN_DIR, "ext4", 0, NULL))
+	if (cma_make_ext(path) || mount(path, FROZEN_DIR, "ext4", 0, NULL))
 		return cma_block_failed(b, "mke2fs and mount");
 	b->fd = open(FROZEN_DIR "/f", O_RDWR | O_CREAT, 0666);
 	for (at = 0; at < FROZEN_BYTES; at += sizeof(zeros))
@@ -259,13 +245,8 @@ static struct {
 
 static void undo_slow(struct cma_block *b)
 {
-	int tries;
-
 	cma_block_close(b);
-	for (tries = 0; tries < 300 && umount(SLOW_DIR) && errno == EBUSY;
-	     tries++)
-		cma_sleep_ms(100);
-	cma_nullb_remove();
+	cma_nullb_umount(SLOW_DIR);
 }
 
 static void undo_throttled(struct cma_block *b)
@@ -280,9 +261,7 @@ static void undo_throttled(struct cma_block *b)
 static int make_slow(struct cma_block *b,
 		     const struct cma_nullb_setting *settings)
 {
-	mkdir(SLOW_DIR, 0755);
-	if (cma_nullb_make(settings) || make_ext(CMA_NULLB) ||
-	    mount(CMA_NULLB, SLOW_DIR, "ext4", 0, NULL))
+	if (cma_nullb_mount(settings, SLOW_DIR))
 		return cma_block_failed(b, "null_blk, mke2fs and mount");
 	b->fd = open(SLOW_DIR "/f", O_RDWR | O_CREAT, 0666);
 	/* Only its owner may ask which pages of it are in memory. */

@@ -263,6 +263,163 @@ static int run_map(struct cma_block *b)
 	return err ? err : hold_owed(b, BATCH_BYTES, BLOCK_PAGE);
 }
 
+/*
+ * ksmd compares a page that it refers to with one of a process whose memory map is
+ * locked: by a read of /proc/self/mem that waits for the server, and an mmap() behind it.
+ */
+
+#define KSM		"/sys/kernel/mm/ksm/"
+#define KSM_SCANS	3	/* until it compares */
+#define KSM_PIDS	2000	/* a thread of the kernel is among the first */
+
+static struct {
+	const char *path;
+	const char *value;
+	char old[16];
+} ksm[] = {
+	{ KSM "pages_to_scan", "10000", "" },
+	{ KSM "run", "1", "" },
+};
+
+static int setup_ksm(struct cma_block *b)
+{
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(ksm); i++) {
+		if (cma_read_text(ksm[i].path, ksm[i].old,
+				  sizeof(ksm[i].old)) < 0 ||
+		    cma_write_text(ksm[i].path, ksm[i].value))
+			return cma_block_failed(b, ksm[i].path);
+	}
+	return setup_fuse(b);
+}
+
+/* ksmd is asked when nobody stops it any more. */
+static void undo_ksm(struct cma_block *b)
+{
+	unsigned int i;
+
+	undo_fuse(b);
+	for (i = 0; i < ARRAY_SIZE(ksm); i++)
+		if (ksm[i].old[0])
+			cma_write_text(ksm[i].path, ksm[i].old);
+}
+
+static pid_t find_ksmd(void)
+{
+	char path[32], name[32];
+	pid_t pid;
+
+	for (pid = 1; pid < KSM_PIDS; pid++) {
+		snprintf(path, sizeof(path), "/proc/%d/comm", pid);
+		if (cma_read_text(path, name, sizeof(name)) > 0 &&
+		    !strncmp(name, "ksmd", 4))
+			return pid;
+	}
+	return 0;
+}
+
+static bool is_asleep(pid_t pid)
+{
+	char path[32], stat[128], *state;
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
+	if (cma_read_text(path, stat, sizeof(stat)) < 0)
+		return false;
+	state = strrchr(stat, ')');
+	return state && state[1] == ' ' && state[2] == 'D';
+}
+
+static bool is_stuck(void *data)
+{
+	return is_asleep(*(pid_t *)data);
+}
+
+static unsigned long long ksm_scans(void)
+{
+	char text[32] = "";
+
+	cma_read_text(KSM "full_scans", text, sizeof(text));
+	return strtoull(text, NULL, 10);
+}
+
+static bool was_scanned(void *data)
+{
+	return ksm_scans() >= *(unsigned long long *)data;
+}
+
+/* Pages that are all different: none is merged, and each compared with many. */
+static bool offer_memory(size_t bytes)
+{
+	unsigned long long scans;
+	char *mem = cma_block_map(bytes);
+	size_t at;
+
+	if (!mem || madvise(mem, bytes, MADV_MERGEABLE))
+		return false;
+	for (at = 0; at < bytes; at += BLOCK_PAGE)
+		*(size_t *)(mem + at) = at + 1;
+	scans = ksm_scans() + KSM_SCANS;
+	return cma_wait(was_scanned, &scans, cma_slow(60000));
+}
+
+static void *read_own_memory(void *data)
+{
+	int fd = open("/proc/self/mem", O_RDONLY);
+	char byte;
+
+	pread(fd, &byte, 1, (uintptr_t)data);
+	return NULL;
+}
+
+static void *map_a_page(void *data)
+{
+	cma_block_map(BLOCK_PAGE);
+	return NULL;
+}
+
+static bool is_owed(void *data)
+{
+	struct cma_block *b = data;
+
+	return b->state->count;
+}
+
+/* From here on nothing can be mapped or looked up in this process's memory. */
+static __noreturn void lock_memory_map(struct cma_block *b, char *map)
+{
+	if (!offer_memory(b->bytes) ||
+	    cma_block_threads(1, read_own_memory, map, 0) ||
+	    !cma_wait(is_owed, b, cma_slow(10000)) ||
+	    cma_block_threads(1, map_a_page, NULL, 0))
+		_exit(1);
+	for (;;)
+		pause();
+}
+
+static int run_ksm(struct cma_block *b)
+{
+	int fd = open_fuse(b, BLOCK_PAGE, false, O_RDONLY);
+	pid_t pid, ksmd = find_ksmd();
+	char *map;
+
+	if (fd < 0)
+		return fd;
+	map = mmap(NULL, BLOCK_PAGE, PROT_READ, MAP_SHARED, fd, 0);
+	if (map == MAP_FAILED || !ksmd)
+		return cma_block_failed(b, "mmap of FUSE, ksmd");
+	pid = cma_block_fork(b);
+	if (!pid)
+		lock_memory_map(b, map);
+	if (pid < 0 || !cma_wait(is_owed, b, cma_slow(60000)) ||
+	    !cma_wait(is_stuck, &ksmd, cma_slow(10000)))
+		return cma_block_failed(b, "ksmd goes on");
+	for (;;) {
+		cma_block_report(b, is_asleep(ksmd) ? BLOCK_PAGE : 0);
+		cma_block_sleep();
+	}
+}
+
 const struct cma_block_kind cma_fuse_blocks[] = {
 	{ .name = "odirect-fuse", .setup = setup_fuse, .run = run_direct,
 	  .undo = undo_fuse,
@@ -274,5 +431,8 @@ const struct cma_block_kind cma_fuse_blocks[] = {
 	  .flags = BLOCK_OUTSIDE },
 	{ .name = "fuse-read", .setup = setup_fuse, .run = run_read,
 	  .undo = undo_fuse, .flags = BLOCK_OUTSIDE | BLOCK_HANGS },
+	{ .name = "ksm-mmap-lock", .setup = setup_ksm, .run = run_ksm,
+	  .undo = undo_ksm, .most = 160 * BLOCK_CHUNK,
+	  .flags = BLOCK_ALONE },
 	{ .name = NULL }
 };

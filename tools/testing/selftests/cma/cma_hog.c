@@ -81,15 +81,37 @@ static void stay(struct cma_block *b, size_t held)
 	}
 }
 
+/* Compressed, pages of this are next to nothing. */
+static void put_same(char *mem, size_t bytes)
+{
+	memset(mem, 1, bytes);
+}
+
+/* And of this as large as before. */
+static void put_noise(char *mem, size_t bytes)
+{
+	static uint64_t random = 1;
+	uint64_t *word = (uint64_t *)mem;
+	size_t i;
+
+	for (i = 0; i < bytes / sizeof(*word); i++)
+		word[i] = cma_random(&random);
+}
+
 /* Return: bytes of @mem that are in use now. */
-static size_t fill(const struct cma_block *b, char *mem, size_t from,
-		   size_t step)
+static size_t fill_with(const struct cma_block *b, char *mem, size_t from,
+			size_t step, void (*put)(char *mem, size_t bytes))
 {
 	size_t at, most = cma_mem_total(), leave = to_leave(b);
 
 	for (at = from; at + step <= most && cma_bytes_free() > leave; at += step)
-		memset(mem + at, 1, step);
+		put(mem + at, step);
 	return at;
+}
+
+static size_t fill(const struct cma_block *b, char *mem, size_t from, size_t step)
+{
+	return fill_with(b, mem, from, step, put_same);
 }
 
 static int run_anon(struct cma_block *b)
@@ -99,6 +121,16 @@ static int run_anon(struct cma_block *b)
 	if (!mem)
 		return cma_block_failed(b, "mmap");
 	stay(b, fill(b, mem, 0, STEP));
+	return 0;
+}
+
+static int run_noise(struct cma_block *b)
+{
+	char *mem = cma_block_map(cma_mem_total());
+
+	if (!mem)
+		return cma_block_failed(b, "mmap");
+	stay(b, fill_with(b, mem, 0, STEP, put_noise));
 	return 0;
 }
 
@@ -217,6 +249,7 @@ static int run_mix(struct cma_block *b)
 
 const struct cma_block_kind cma_hogs[] = {
 	{ .name = "anon", .run = run_anon },
+	{ .name = "noise", .run = run_noise },
 	{ .name = "mlock", .run = run_mlock },
 	{ .name = "tmpfs", .run = run_tmpfs },
 	{ .name = "thp", .setup = cma_block_huge_on, .run = run_thp,
@@ -282,10 +315,12 @@ const char * const cma_swap_names[CMA_SWAPS] = {
 
 static char swap_path[256];
 
-static int swap_on_path(void)
+/* On a file or a device, until cma_swap_off(). Return: 0 or a negative error. */
+int cma_swap_on_path(const char *path)
 {
 	char cmd[320];
 
+	snprintf(swap_path, sizeof(swap_path), "%s", path);
 	snprintf(cmd, sizeof(cmd), "mkswap %s >/dev/null", swap_path);
 	if (system(cmd))
 		return -EIO;
@@ -297,26 +332,30 @@ static int swap_on_zram(size_t bytes)
 	char size[32];
 	int err;
 
-	snprintf(swap_path, sizeof(swap_path), "/dev/zram0");
 	cma_write_text("/sys/block/zram0/reset", "1");
 	snprintf(size, sizeof(size), "%zu", bytes);
 	err = cma_write_text("/sys/block/zram0/disksize", size);
-	return err ? err : swap_on_path();
+	return err ? err : cma_swap_on_path("/dev/zram0");
 }
 
 static int swap_on_file(size_t bytes)
 {
 	const char *dir = cma_data_dir();
-	int fd;
+	char path[sizeof(swap_path)];
+	int fd, err;
 
 	if (!dir)
 		return -ENOENT;
-	snprintf(swap_path, sizeof(swap_path), "%s/cma.swap", dir);
-	fd = open(swap_path, O_RDWR | O_CREAT | O_TRUNC, 0600);
-	if (fd < 0 || posix_fallocate(fd, 0, bytes))
-		return -ENOSPC;
+	snprintf(path, sizeof(path), "%s/cma.swap", dir);
+	fd = open(path, O_RDWR | O_CREAT | O_TRUNC, 0600);
+	if (fd < 0)
+		return -errno;
+	err = posix_fallocate(fd, 0, bytes);
 	close(fd);
-	return swap_on_path();
+	if (!err)
+		return cma_swap_on_path(path);
+	unlink(path);
+	return -err;
 }
 
 int cma_swap_on(enum cma_swap swap)

@@ -35,6 +35,7 @@ bool cma_hog_start(struct cma_block *hog, const struct cma_block_kind *kind,
 		   size_t leave);
 
 int cma_swap_on(enum cma_swap swap);
+int cma_swap_on_path(const char *path);
 void cma_swap_off(void);
 
 #endif /* CMA_HOG_H */

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
-/* A null_blk device, made and removed by its files in configfs. */
+/* A null_blk device, made and removed by its files in configfs, and ext4 on it. */
 #include <errno.h>
 #include <stdio.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "cma_nullb.h"
@@ -33,4 +35,42 @@ void cma_nullb_remove(void)
 {
 	set("power", "0");
 	rmdir(DIR);
+}
+
+/* Without a journal, which is all that a small mke2fs can make. */
+int cma_make_ext(const char *device)
+{
+	pid_t pid = fork();
+	int status = -1;
+
+	if (!pid) {
+		execlp("mke2fs", "mke2fs", "-F", device, NULL);
+		_exit(127);
+	}
+	waitpid(pid, &status, 0);
+	return status ? -EIO : 0;
+}
+
+/* Access times are not written. Return: 0 or a negative error. */
+int cma_nullb_mount(const struct cma_nullb_setting *s, const char *dir)
+{
+	int err = cma_nullb_make(s);
+
+	if (!err)
+		err = cma_make_ext(CMA_NULLB);
+	if (err)
+		return err;
+	mkdir(dir, 0755);
+	return mount(CMA_NULLB, dir, "ext4", MS_NOATIME, NULL) ? -errno : 0;
+}
+
+/* As soon as nobody uses it any more. */
+void cma_nullb_umount(const char *dir)
+{
+	int tries;
+
+	for (tries = 0; tries < 300 && umount(dir) && errno == EBUSY; tries++)
+		cma_sleep_ms(100);
+	cma_nullb_remove();
+	rmdir(dir);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* A null_blk device for a test: slow in the way that the test wants. */
+/* A null_blk device for a test, slow in the way that the test wants, and ext4 on it. */
 #ifndef CMA_NULLB_H
 #define CMA_NULLB_H
 
@@ -16,7 +16,10 @@ struct cma_nullb_setting {
 	const char *value;
 };
 
+int cma_make_ext(const char *device);
 int cma_nullb_make(const struct cma_nullb_setting *s);
 void cma_nullb_remove(void);
+int cma_nullb_mount(const struct cma_nullb_setting *s, const char *dir);
+void cma_nullb_umount(const char *dir);
 
 #endif /* CMA_NULLB_H */

@@ -8,7 +8,8 @@
  *   -r  requests of each size (3)
  *   -s  what there is to swap to (none)
  *   -l  how full memory is (95 and more); at less, memory outside is free
- *   HOG anon, mlock, tmpfs, thp, pvm (anonymous, and read by others), mix
+ *   HOG anon, noise (anonymous, and can't be compressed), mlock, tmpfs, thp,
+ *       pvm (anonymous, and read by others), mix
  *
  * For the base kernel's allocator a row is a measurement: its case is reported as
  * skipped.

@@ -293,9 +293,11 @@ static int remote_reads(void)
 {
 	unsigned long long hits, stalled;
 	unsigned int i, served;
+	double lent;
 	bool alive;
 
 	start_remote();
+	lent = cma_lent_percent(AREA_TEST);
 	hits = guard_counter("guard_hits");
 	for (i = 0; i < LONE_READS; i++)
 		cma_expect(read_all_of(remote), "can't be read");
@@ -307,10 +309,10 @@ static int remote_reads(void)
 	stalled = remote->longest_us / 1000;
 	alive = cma_block_holds(&block, cma_slow(LIMIT_MS));
 	ksft_print_msg("row guard-remote lent=%.0f hits=%llu served=%u/%u",
-		       cma_lent_percent(AREA_TEST), hits, served, REQUESTS);
+		       lent, hits, served, REQUESTS);
 	printf(" longest_ms=%llu alive=%d\n", stalled, alive);
 	stop_remote();
-	return verdict(!hits && alive && served == REQUESTS);
+	return verdict(!hits && alive && served == REQUESTS && lent >= LENT);
 }
 
 /* Stack. */
@@ -382,7 +384,7 @@ static int grown_stack(void)
 	ksft_print_msg("row guard-stack lent=%.0f read=%ld\n",
 		       cma_lent_percent(AREA_TEST), n);
 	close(fd);
-	return verdict(n == (long)BLOCK_PAGE);
+	return verdict(n == (long)BLOCK_PAGE && at < bytes);
 }
 
 #else

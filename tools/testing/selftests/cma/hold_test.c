@@ -21,6 +21,8 @@
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -28,6 +30,7 @@
 #include "cma_hog.h"
 #include "cma_inject.h"
 #include "cma_load.h"
+#include "cma_nullb.h"
 #include "cma_util.h"
 
 #define AREA		AREA_WHOLE
@@ -1186,7 +1189,7 @@ static bool ksm_is_round(void *data)
  */
 static int ksm_leaves_loans_alone(void)
 {
-	unsigned long long rounds, before, after;
+	unsigned long long rounds, before, after, sharing;
 	bool round;
 
 	begin();
@@ -1203,10 +1206,11 @@ static int ksm_leaves_loans_alone(void)
 	cma_write_text(KSM "run", "1");
 	round = cma_wait(ksm_is_round, &rounds, cma_slow(LIMIT_MS));
 	after = lent(CMA_TEST_ANON);
+	sharing = ksm("pages_sharing");
 	ksft_print_msg("row ksm lent=%llu before=%llu sharing=%llu\n", after,
-		       before, ksm("pages_sharing"));
+		       before, sharing);
 	cma_write_text(KSM "run", "0");
-	cma_expect(round, "ksmd has not come round");
+	cma_expect(round && sharing, "ksmd has not come round, or merges nothing");
 	cma_expect(after > before / 2, "loans are merged");
 	cma_expect(cma_is_whole(AREA), "loans are held");
 	cma_expect(mine_is_intact(), "memory has changed");
@@ -1321,13 +1325,98 @@ static int group_pays_for_its_loans(void)
 	return KSFT_PASS;
 }
 
+#define FRAME	(~0ULL >> 9)	/* in an entry of pagemap */
+
+static uint64_t frame_of(const char *mem)
+{
+	int fd = open("/proc/self/pagemap", O_RDONLY);
+	uint64_t entry = 0;
+
+	if (pread(fd, &entry, sizeof(entry), (uintptr_t)mem / BLOCK_PAGE * 8) !=
+	    sizeof(entry))
+		entry = 0;
+	close(fd);
+	return entry & FRAME;
+}
+
+/* A cgroup's reads wait for as long as its io.max says: no loan is filled by them. */
+
+#define LIMITED_DIR	P_tmpdir "/cma-limited"
+#define LIMITED		(4 * BLOCK_CHUNK)
+
+/* On a disk of its own: what is said of that can't be taken back. */
+static int limited_file(void)
+{
+	static const struct cma_nullb_setting settings[] = {
+		{ "size", "16" }, { "memory_backed", "1" }, { NULL, NULL }
+	};
+	static char buf[LIMITED];
+	int fd;
+
+	cma_expect(!cma_nullb_mount(settings, LIMITED_DIR), "null_blk and ext4");
+	fd = open(LIMITED_DIR "/f", O_RDWR | O_CREAT, 0600);
+	cma_expect(fd >= 0 && write(fd, buf, LIMITED) == (ssize_t)LIMITED &&
+		   !fsync(fd), "file: %m");
+	return fd;
+}
+
+/* All of it is read anew, when there is no other memory. Return: pages of the area. */
+static unsigned int lent_of(int fd)
+{
+	char *map = mmap(NULL, LIMITED, PROT_READ, MAP_SHARED, fd, 0);
+	struct cma_area a;
+	unsigned int n = 0;
+	size_t at;
+
+	cma_expect(map != MAP_FAILED && !cma_area_get(AREA, &a), "%m");
+	cma_expect(!posix_fadvise(fd, 0, LIMITED, POSIX_FADV_DONTNEED), "%m");
+	fill_with_cache();
+	for (at = 0; at < LIMITED; at += BLOCK_PAGE) {
+		__atomic_load_n(map + at, __ATOMIC_RELAXED);
+		n += frame_of(map + at) - a.base < a.count;
+	}
+	munmap(map, LIMITED);
+	return n;
+}
+
+/* More than anybody reads; a group has to exist, and be nobody's. */
+static void limit_disk(int fd)
+{
+	struct stat st;
+	char text[64];
+
+	cma_expect(!fstat(fd, &st) && !mkdir(GROUP, 0755), "%m");
+	snprintf(text, sizeof(text), "%u:%u rbps=1099511627776",
+		 major(st.st_dev), minor(st.st_dev));
+	cma_expect(!cma_write_text(GROUP "/io.max", text), "io.max: %m");
+	rmdir(GROUP);
+}
+
+static int limited_disk(void)
+{
+	unsigned int before, after;
+	int fd;
+
+	begin();
+	fd = limited_file();
+	fill_outside();
+	before = lent_of(fd);
+	limit_disk(fd);
+	after = lent_of(fd);
+	ksft_print_msg("row limited before=%u after=%u\n", before, after);
+	cma_expect(before >= ENOUGH && !after, "%u pages were lent, then %u",
+		   before, after);
+	close(fd);
+	cma_nullb_umount(LIMITED_DIR);
+	return KSFT_PASS;
+}
+
 /*
  * One processor has no time for anybody, and what others have in their LRU batches comes
  * back all the same.
  */
 
 #define FAIR_SERVER	"/sys/kernel/debug/sched/fair_server/cpu2/runtime"
-#define FRAME		(~0ULL >> 9)	/* in an entry of pagemap */
 #define REQUESTS	3
 
 enum { OWN_CPU, TOUCH_CPU, STUCK_CPU };
@@ -1341,18 +1430,6 @@ static void spin(void)
 	requester->done = 1;
 	for (;;)
 		;
-}
-
-static uint64_t frame_of(const char *mem)
-{
-	int fd = open("/proc/self/pagemap", O_RDONLY);
-	uint64_t entry = 0;
-
-	if (pread(fd, &entry, sizeof(entry), (uintptr_t)mem / BLOCK_PAGE * 8) !=
-	    sizeof(entry))
-		entry = 0;
-	close(fd);
-	return entry & FRAME;
 }
 
 /* Until a page is lent: that one stays in the batch. */
@@ -1498,6 +1575,7 @@ static const struct cma_case cases[] = {
 	{ "only borrowers borrow", only_borrowers_borrow, true, "borrowers" },
 	{ "a file's loans are clean", file_loans_are_clean, true, "clean" },
 	{ "a group pays for its loans", group_pays_for_its_loans, true, "group" },
+	{ "a limited disk is not read into loans", limited_disk, true, "limited" },
 	{ "one processor is stuck", stuck_processor, true, "stuck" },
 	{ "mirrored memory is lent last", mirrored_memory, true, "mirror" },
 	{ "ksmd leaves loans alone", ksm_leaves_loans_alone, true, "ksm" },
@@ -1507,6 +1585,7 @@ static const struct cma_case cases[] = {
 static void restore(void)
 {
 	cma_unspare_all();
+	cma_nullb_umount(LIMITED_DIR);
 	cma_lend_others(AREA, "all");
 	cma_set_lend(AREA, "all");
 	rmdir(GROUP);
