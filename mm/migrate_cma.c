@@ -8,7 +8,7 @@
  * folio: locks are tried, migration is asynchronous, and what did not move is
  * found again by the next scan, after a pause that grows, until the deadline.
  * No state outlives a call, but for the workers that flush LRU batches and notes
- * of where pages went, and nothing of ours is called from here.
+ * of where pages went, and of ours only reclaim_cma.c is called from here.
  */
 #include <linux/atomic.h>
 #include <linux/backing-dev.h>
@@ -25,7 +25,6 @@
 #include <linux/oom.h>
 #include <linux/pagemap.h>
 #include <linux/percpu.h>
-#include <linux/psi.h>
 #include <linux/rcupdate.h>
 #include <linux/sched/mm.h>
 #include <linux/sched/signal.h>
@@ -909,11 +908,28 @@ static bool cma_can_compress(const struct cma_recall *rc)
 	return false;
 }
 
+/* Until when to wait for a device: then a victim may have memory, or it is over. */
+static unsigned long cma_patience_for_devices(const struct cma_recall *rc)
+{
+	return time_before(jiffies, rc->half) ? rc->half : rc->deadline;
+}
+
+static void cma_swap_out(struct cma_recall *rc, struct cma_scan *scan,
+			 struct list_head *folios)
+{
+	while (!list_empty(folios) && !cma_recall_ends(rc)) {
+		if (!cma_write_loans(folios, cma_patience_for_devices(rc),
+				     &rc->swapped)) {
+			scan->writing = true;
+			break;
+		}
+	}
+}
+
 /*
  * Written out, a loan needs no target but swap.  Anonymous memory and shmem are
- * written here, dirty cache by the flushers; what is written is reclaimed by a
- * later scan.  What stays is back on the LRU.  Return: true if pages were freed,
- * or will be without more being done.
+ * written by a worker, dirty cache by the flushers; what is written is reclaimed by a
+ * later scan.  Return: true if pages were freed, or will be without more being done.
  */
 static bool cma_write_out(struct cma_recall *rc, struct cma_scan *scan)
 {
@@ -933,8 +949,9 @@ static bool cma_write_out(struct cma_recall *rc, struct cma_scan *scan)
 		cma_note_busy(rc, scan, folio_pfn(folio));
 		scan->writing |= folio_test_dirty(folio) && file;
 		/* Whoever puts it back counts it no more. */
-		node_stat_mod_folio(folio, NR_ISOLATED_ANON + file,
-				    -folio_nr_pages(folio));
+		if (file)
+			node_stat_mod_folio(folio, NR_ISOLATED_FILE,
+					    -folio_nr_pages(folio));
 		list_move_tail(&folio->lru, file ? &cache : &anon);
 	}
 	if (list_empty(&cache) && list_empty(&anon))
@@ -942,33 +959,11 @@ static bool cma_write_out(struct cma_recall *rc, struct cma_scan *scan)
 	if (scan->writing)
 		wakeup_flusher_threads(WB_REASON_VMSCAN);
 	rc->reclaimed += reclaim_pages(&cache);
-	rc->swapped += reclaim_pages(&anon);
 	lru_add_drain();
+	cma_swap_out(rc, scan, &anon);
+	list_splice(&anon, &scan->folios);
 	scan->writing |= global_node_page_state(NR_WRITEBACK) > 0;
 	return scan->writing || rc->reclaimed + rc->swapped > before;
-}
-
-/*
- * As an allocation would, but without __GFP_FS: with it, who is throttled waits
- * until others have found memory, not for a second.
- */
-static unsigned long cma_reclaim_some(const struct cma_recall *rc,
-				      struct zonelist *zones)
-{
-	/* Less is allowed while the machine is suspended. */
-	gfp_t gfp = GFP_NOIO | (rc->gfp & gfp_allowed_mask & __GFP_IO);
-	unsigned long nr, pflags;
-	unsigned int noreclaim;
-
-	psi_memstall_enter(&pflags);
-	fs_reclaim_acquire(gfp);
-	noreclaim = memalloc_noreclaim_save();
-	nr = try_to_free_pages(zones, 0, gfp, NULL);
-	memalloc_noreclaim_restore(noreclaim);
-	fs_reclaim_release(gfp);
-	psi_memstall_leave(&pflags);
-	cond_resched();
-	return nr;
 }
 
 /* Memory for the next batch, from elsewhere: what is left of this one needs some. */
@@ -976,17 +971,20 @@ static void cma_reclaim(const struct cma_recall *rc, struct cma_scan *scan)
 {
 	struct zonelist *zones = node_zonelist(zone_to_nid(cma_recall_zone(rc)),
 					       GFP_KERNEL);
-	unsigned long sum = 0, nr = 1;
+	unsigned long sum = 0, before;
 
 	if (current->flags & PF_MEMALLOC)
 		return;
 	/* Where kswapd has lost hope, it may have some again. */
 	NODE_DATA(zone_to_nid(cma_recall_zone(rc)))->kswapd_failures = 0;
-	while (nr && sum < CMA_EVACUATE_BATCH && cma_any_spare(0) &&
-	       !cma_recall_ends(rc)) {
-		nr = cma_reclaim_some(rc, zones);
-		sum += nr;
-	}
+	do {
+		before = sum;
+		if (!cma_any_spare(0) || cma_recall_ends(rc))
+			break;
+		scan->writing |= !cma_reclaim_elsewhere(zones, rc->gfp,
+							cma_patience_for_devices(rc),
+							&sum);
+	} while (sum > before && sum < CMA_EVACUATE_BATCH);
 	/* On per-CPU lists, what was freed does not even help others. */
 	drain_all_pages(NULL);
 	scan->spare = cma_any_spare(CMA_EVACUATE_BATCH);

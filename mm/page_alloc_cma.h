@@ -6,6 +6,7 @@
  *   hook -> lend_cma.h, guard_cma.h -> lend_cma.c, guard_cma.c
  *   driver -> page_alloc_cma.c -> place_cma.c, area_cma.c
  *   all of them -> migrate_cma.c -> the kernel's own migration
+ *                  migrate_cma.c -> reclaim_cma.c -> the kernel's own reclaim
  *
  * Lock order: cma->isolate_lock, then zone->lock.  cma->lock is a leaf.
  */
@@ -265,6 +266,13 @@ struct cma_recall {
 	unsigned long killed;
 	unsigned long rescans;
 };
+
+/* reclaim_cma.c */
+void __init cma_init_reclaimer(void);
+bool cma_write_loans(struct list_head *folios, unsigned long until,
+		     unsigned long *freed);
+bool cma_reclaim_elsewhere(struct zonelist *zones, gfp_t gfp, unsigned long until,
+			   unsigned long *freed);
 
 /* migrate_cma.c */
 bool cma_take_free(struct cma_recall *rc);

@@ -20,6 +20,7 @@
 #include "cma_hog.h"
 #include "cma_inject.h"
 #include "cma_load.h"
+#include "cma_nullb.h"
 #include "cma_util.h"
 
 #define LIMIT_MS	60000
@@ -439,6 +440,64 @@ static int victims_need_not_die(void)
 	return KSFT_PASS;
 }
 
+/*
+ * A swap device that answers late.  What is on its way there when the request begins, or
+ * that it sends there itself, comes back when the device says so.
+ */
+
+#define SWAP_MIB	"64"
+
+static void expect_end_with_swap(const char *latency_ns, unsigned int deadline_ms,
+				 bool served)
+{
+	const struct cma_nullb_setting settings[] = {
+		{ "size", SWAP_MIB }, { "memory_backed", "1" }, { "irqmode", "2" },
+		{ "completion_nsec", latency_ns }, { NULL, NULL }
+	};
+	unsigned long long kills, swapped;
+	struct cma_test_alloc req;
+	uint64_t ms;
+	int err;
+
+	cma_expect(!cma_nullb_make(settings) && !cma_swap_on_path(CMA_NULLB),
+		   "no swap");
+	fill_memory(0);
+	kills = cma_vmstat("oom_kill");
+	swapped = cma_vmstat("pswpout");
+	cma_expect(!set_deadline(deadline_ms), "deadline");
+	ms = cma_now_ns();
+	err = cma_request(cma_dev, AREA_TEST, REQUEST_PAGES, 0, 0, &req);
+	ms = (cma_now_ns() - ms) / 1000000;
+	cma_expect(!set_deadline(DEADLINE_MS), "deadline");
+	if (!err)
+		cma_give(req.handle);
+	kills = cma_vmstat("oom_kill") - kills;
+	ksft_print_msg("row late-swap ns=%s served=%d ms=%llu kills=%llu out=%llu\n",
+		       latency_ns, !err, (unsigned long long)ms, kills,
+		       cma_vmstat("pswpout") - swapped);
+	cma_expect(!err || !served, "refused: %s", strerror(-err));
+	cma_expect(ms <= deadline_ms + SLACK_MS, "after %llu ms",
+		   (unsigned long long)ms);
+	cma_expect(kills <= 1, "%llu kills", kills);
+	cma_block_stop(&hog);
+	cma_swap_off();
+	cma_nullb_remove();
+	expect_service(0);
+}
+
+static int swap_answers_late(void)
+{
+	expect_end_with_swap("3000000000", DEADLINE_MS, true);
+	return KSFT_PASS;
+}
+
+/* As far as the request is concerned, never; the driver gives up after 5 s. */
+static int swap_answers_too_late(void)
+{
+	expect_end_with_swap("4500000000", DEADLINE_MS / 3, false);
+	return KSFT_PASS;
+}
+
 static const struct cma_case cases[] = {
 	{ "an area may forbid victims", area_may_forbid, true, "forbid" },
 	{ "who wants no warning kills nobody",
@@ -455,6 +514,8 @@ static const struct cma_case cases[] = {
 	{ "a group has victims of its own",
 	  groups_have_victims, true, "group" },
 	{ "a victim need not die", victims_need_not_die, true, "undying" },
+	{ "swap answers late", swap_answers_late, true, "late-swap" },
+	{ "swap answers too late", swap_answers_too_late, true, "dead-swap" },
 	{ "nothing is reclaimed in vain",
 	  nothing_is_reclaimed_in_vain, true, "vain" },
 };
@@ -470,6 +531,8 @@ static void restore(void)
 	cma_write_text(BOOST, BOOST_DEFAULT);
 	cma_write_text(PANIC, "0");
 	cma_write_text(KILL_ASKER, "0");
+	cma_swap_off();
+	cma_nullb_remove();
 	cma_unspare_all();
 }
 

@@ -1,0 +1,206 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Memory for a recall: loans are written out, and memory elsewhere is reclaimed.
+ *
+ * Both may wait for a device, in the midst of submitting to it, and nothing ends that:
+ * so neither is done by the request itself, which has a deadline, but by a worker, a
+ * step at a time.  A request that does not wait until its step is over leaves it to the
+ * worker; until then nobody else gets one.  Owns the worker.
+ */
+#include <linux/init.h>
+#include <linux/jiffies.h>
+#include <linux/mm.h>
+#include <linux/psi.h>
+#include <linux/sched/mm.h>
+#include <linux/spinlock.h>
+#include <linux/swap.h>
+#include <linux/vmstat.h>
+#include <linux/wait.h>
+#include <linux/workqueue.h>
+
+#include "internal.h"
+#include "page_alloc_cma.h"
+
+/**
+ * enum cma_step - what has become of the worker's step
+ * @CMA_STEP_NONE: nobody has asked for one
+ * @CMA_STEP_ASKED: a request waits for it
+ * @CMA_STEP_LEFT: it does so no more
+ * @CMA_STEP_DONE: it is over, and the request has yet to look
+ */
+enum cma_step {
+	CMA_STEP_NONE,
+	CMA_STEP_ASKED,
+	CMA_STEP_LEFT,
+	CMA_STEP_DONE,
+};
+
+/**
+ * struct cma_reclaimer - the worker that waits for devices
+ * @work: does a step
+ * @step: what has become of it; under cma_reclaimer_lock
+ * @folios: what is to be written out; if that is empty, reclaim elsewhere
+ * @zones: where that is
+ * @gfp: what it may enter
+ * @freed: pages that the step has freed
+ *
+ * But for @step, it belongs to the worker while that has a step, and to the request that
+ * has asked for it before and after.
+ */
+struct cma_reclaimer {
+	struct work_struct work;
+	enum cma_step step;
+	struct list_head folios;
+	struct zonelist *zones;
+	gfp_t gfp;
+	unsigned long freed;
+};
+
+static struct cma_reclaimer cma_reclaimer;
+static DEFINE_SPINLOCK(cma_reclaimer_lock);
+static DECLARE_WAIT_QUEUE_HEAD(cma_reclaimer_wait);
+/* With a rescuer: there may be no memory for another thread. */
+static struct workqueue_struct *cma_reclaimer_wq;
+
+/* Change what has become of the step, from @old.  Return: false if it is not that. */
+static bool cma_turn_step(enum cma_step old, enum cma_step new)
+{
+	bool is_old;
+
+	spin_lock(&cma_reclaimer_lock);
+	is_old = cma_reclaimer.step == old;
+	if (is_old)
+		WRITE_ONCE(cma_reclaimer.step, new);
+	spin_unlock(&cma_reclaimer_lock);
+	return is_old;
+}
+
+/*
+ * As an allocation would, but without __GFP_FS: file systems have locks of their own to
+ * wait for.
+ */
+static unsigned long cma_reclaim_zones(struct cma_reclaimer *r)
+{
+	unsigned int noreclaim;
+	unsigned long nr;
+
+	fs_reclaim_acquire(r->gfp);
+	noreclaim = memalloc_noreclaim_save();
+	nr = try_to_free_pages(r->zones, 0, r->gfp, NULL);
+	memalloc_noreclaim_restore(noreclaim);
+	fs_reclaim_release(r->gfp);
+	return nr;
+}
+
+static void cma_reclaimer_fn(struct work_struct *work)
+{
+	struct cma_reclaimer *r = container_of(work, struct cma_reclaimer, work);
+
+	if (list_empty(&r->folios))
+		r->freed = cma_reclaim_zones(r);
+	else
+		r->freed = reclaim_pages(&r->folios);
+	/* What stays has to be seen by the next scan: on the LRU. */
+	lru_add_drain();
+	if (cma_turn_step(CMA_STEP_ASKED, CMA_STEP_DONE))
+		wake_up(&cma_reclaimer_wait);
+	else
+		cma_turn_step(CMA_STEP_LEFT, CMA_STEP_NONE);
+}
+
+/**
+ * cma_init_reclaimer() - get ready for cma_write_loans() and cma_reclaim_elsewhere()
+ *
+ * Context: early boot, before anything is lent.
+ */
+void __init cma_init_reclaimer(void)
+{
+	INIT_WORK(&cma_reclaimer.work, cma_reclaimer_fn);
+	INIT_LIST_HEAD(&cma_reclaimer.folios);
+	cma_reclaimer_wq = alloc_workqueue("cma_reclaim",
+					   WQ_UNBOUND | WQ_MEM_RECLAIM, 1);
+}
+
+static bool cma_step_is_done(void)
+{
+	return READ_ONCE(cma_reclaimer.step) == CMA_STEP_DONE;
+}
+
+/* For a step of the caller's.  Return: false if it is not over by then. */
+static bool cma_do_step(unsigned long until, unsigned long *freed)
+{
+	long limit = until - jiffies;
+	unsigned long pflags;
+
+	psi_memstall_enter(&pflags);
+	queue_work(cma_reclaimer_wq, &cma_reclaimer.work);
+	wait_event_killable_timeout(cma_reclaimer_wait, cma_step_is_done(),
+				    max(limit, 1L));
+	psi_memstall_leave(&pflags);
+	if (cma_turn_step(CMA_STEP_ASKED, CMA_STEP_LEFT))
+		return false;
+	*freed += cma_reclaimer.freed;
+	cma_turn_step(CMA_STEP_DONE, CMA_STEP_NONE);
+	return true;
+}
+
+/* May there be a step for the caller? */
+static bool cma_claim_step(void)
+{
+	return cma_reclaimer_wq && cma_turn_step(CMA_STEP_NONE, CMA_STEP_ASKED);
+}
+
+/* Whoever puts them back counts them as isolated no more. */
+static void cma_give_folios(struct list_head *folios)
+{
+	unsigned long nr = 0;
+	struct folio *folio;
+
+	while (!list_empty(folios) && nr < SWAP_CLUSTER_MAX) {
+		folio = lru_to_folio(folios);
+		node_stat_mod_folio(folio, NR_ISOLATED_ANON + folio_is_file_lru(folio),
+				    -folio_nr_pages(folio));
+		list_move(&folio->lru, &cma_reclaimer.folios);
+		nr += folio_nr_pages(folio);
+	}
+}
+
+/**
+ * cma_write_loans() - write isolated loans to swap, and free what is written already
+ * @folios: the loans, not empty; the worker gets the last ones, which are then back on
+ *	the LRU, or free, sooner or later
+ * @until: how long to wait for that, in jiffies
+ * @freed: pages that were freed are added
+ *
+ * Context: process context, may sleep.
+ * Return: false if the worker has not come so far, or is busy and got none.
+ */
+bool cma_write_loans(struct list_head *folios, unsigned long until,
+		     unsigned long *freed)
+{
+	if (!cma_claim_step())
+		return false;
+	cma_give_folios(folios);
+	return cma_do_step(until, freed);
+}
+
+/**
+ * cma_reclaim_elsewhere() - reclaim some memory, wherever it may be
+ * @zones: in which order
+ * @gfp: what the caller may enter; file systems it does not
+ * @until: how long to wait for that, in jiffies
+ * @freed: pages that were freed are added
+ *
+ * Context: process context, may sleep; nothing is isolated or locked.
+ * Return: false if the worker has not come so far, or is busy.
+ */
+bool cma_reclaim_elsewhere(struct zonelist *zones, gfp_t gfp, unsigned long until,
+			   unsigned long *freed)
+{
+	if (!cma_claim_step())
+		return false;
+	cma_reclaimer.zones = zones;
+	/* Less is allowed while the machine is suspended. */
+	cma_reclaimer.gfp = GFP_NOIO | (gfp & gfp_allowed_mask & __GFP_IO);
+	return cma_do_step(until, freed);
+}
