@@ -1342,40 +1342,45 @@ static uint64_t frame_of(const char *mem)
 /* A cgroup's reads wait for as long as its io.max says: no loan is filled by them. */
 
 #define LIMITED_DIR	P_tmpdir "/cma-limited"
-#define LIMITED		(4 * BLOCK_CHUNK)
+/* What one fault reads, at most. */
+#define AROUND		(32 * BLOCK_PAGE)
 
-/* On a disk of its own: what is said of that can't be taken back. */
+/*
+ * Of holes, larger than memory.  On a disk of its own: what is said of that can't be
+ * taken back.
+ */
 static int limited_file(void)
 {
 	static const struct cma_nullb_setting settings[] = {
 		{ "size", "16" }, { "memory_backed", "1" }, { NULL, NULL }
 	};
-	static char buf[LIMITED];
 	int fd;
 
 	cma_expect(!cma_nullb_mount(settings, LIMITED_DIR), "null_blk and ext4");
 	fd = open(LIMITED_DIR "/f", O_RDWR | O_CREAT, 0600);
-	cma_expect(fd >= 0 && write(fd, buf, LIMITED) == (ssize_t)LIMITED &&
-		   !fsync(fd), "file: %m");
+	cma_expect(fd >= 0 && !ftruncate(fd, 2 * cma_mem_total()), "file: %m");
 	return fd;
 }
 
-/* All of it is read anew, when there is no other memory. Return: pages of the area. */
-static unsigned int lent_of(int fd)
+/* What is read before it is looked at may have been moved in since. */
+static bool is_read_into_loan(const struct cma_area *a, const char *mem)
 {
-	char *map = mmap(NULL, LIMITED, PROT_READ, MAP_SHARED, fd, 0);
+	unsigned char cached = 1;
+
+	mincore((void *)mem, BLOCK_PAGE, &cached);
+	__atomic_load_n(mem, __ATOMIC_RELAXED);
+	return !(cached & 1) && frame_of(mem) - a->base < a->count;
+}
+
+/* Read on from there, until enough is lent.  Return: pages that are, more or less. */
+static unsigned int read_mapped(const char *map, size_t *at, size_t end)
+{
 	struct cma_area a;
 	unsigned int n = 0;
-	size_t at;
 
-	cma_expect(map != MAP_FAILED && !cma_area_get(AREA, &a), "%m");
-	cma_expect(!posix_fadvise(fd, 0, LIMITED, POSIX_FADV_DONTNEED), "%m");
-	fill_with_cache();
-	for (at = 0; at < LIMITED; at += BLOCK_PAGE) {
-		__atomic_load_n(map + at, __ATOMIC_RELAXED);
-		n += frame_of(map + at) - a.base < a.count;
-	}
-	munmap(map, LIMITED);
+	cma_expect(!cma_area_get(AREA, &a), "no area");
+	for (; *at < end && n < ENOUGH; *at += AROUND)
+		n += is_read_into_loan(&a, map + *at) * (AROUND / BLOCK_PAGE);
 	return n;
 }
 
@@ -1394,18 +1399,27 @@ static void limit_disk(int fd)
 
 static int limited_disk(void)
 {
+	size_t at = 0, end = cma_mem_total();
 	unsigned int before, after;
+	const char *map;
 	int fd;
 
 	begin();
 	fd = limited_file();
+	map = mmap(NULL, 2 * end, PROT_READ, MAP_SHARED, fd, 0);
+	cma_expect(map != MAP_FAILED, "%m");
 	fill_outside();
-	before = lent_of(fd);
+	before = read_mapped(map, &at, end);
 	limit_disk(fd);
-	after = lent_of(fd);
-	ksft_print_msg("row limited before=%u after=%u\n", before, after);
+	empty_area();
+	end = at + at / 2 + ROOM / 4;
+	after = read_mapped(map, &at, end);
+	ksft_print_msg("row limited before=%u after=%u bytes=%zu\n", before, after, at);
 	cma_expect(before >= ENOUGH && !after, "%u pages were lent, then %u",
 		   before, after);
+	/* There was some to be had all the time. */
+	lend_to(CMA_TEST_FILE);
+	munmap((void *)map, 2 * cma_mem_total());
 	close(fd);
 	cma_nullb_umount(LIMITED_DIR);
 	return KSFT_PASS;
