@@ -24,10 +24,13 @@
 #include <linux/mmu_notifier.h>
 #include <linux/module.h>
 #include <linux/pagemap.h>
+#include <linux/platform_device.h>
+#include <linux/pm.h>
 #include <linux/rcupdate.h>
 #include <linux/sched/mm.h>
 #include <linux/slab.h>
 #include <linux/string.h>
+#include <linux/suspend.h>
 #include <linux/swap.h>
 #include <linux/uaccess.h>
 #include <linux/writeback.h>
@@ -239,8 +242,8 @@ static struct page *cma_test_call(struct cma *cma, struct cma_test_alloc *req)
 	return page;
 }
 
-static struct page *cma_test_request(struct cma *cma,
-				     struct cma_test_alloc *req)
+static struct page *cma_test_scoped_call(struct cma *cma,
+					 struct cma_test_alloc *req)
 {
 	unsigned int nofs = 0, noio = 0;
 	struct page *page;
@@ -255,6 +258,61 @@ static struct page *cma_test_request(struct cma *cma,
 	if (req->flags & CMA_TEST_NOFS)
 		memalloc_nofs_restore(nofs);
 	return page;
+}
+
+/*
+ * Requests of a device that resumes: user space is frozen, and storage may not be
+ * there yet.
+ */
+
+struct cma_test_resume {
+	struct cma *cma;
+	struct cma_test_alloc *req;
+	struct page *page;
+};
+
+/* What to ask for next time; under the lock. */
+static struct cma_test_resume *cma_test_on_resume;
+static DEFINE_MUTEX(cma_test_suspend_lock);
+
+static int cma_test_resume(struct device *dev)
+{
+	struct cma_test_resume *on = cma_test_on_resume;
+
+	if (on)
+		on->page = cma_test_scoped_call(on->cma, on->req);
+	return 0;
+}
+
+static DEFINE_SIMPLE_DEV_PM_OPS(cma_test_pm_ops, NULL, cma_test_resume);
+
+static struct platform_driver cma_test_driver = {
+	.driver = {
+		.name = "cma_test",
+		.pm = pm_sleep_ptr(&cma_test_pm_ops),
+	},
+};
+
+/* The machine resumes by itself only with what /sys/power/pm_test is set to. */
+static struct page *cma_test_suspend(struct cma *cma, struct cma_test_alloc *req)
+{
+	struct cma_test_resume on = { .cma = cma, .req = req };
+	int err;
+
+	mutex_lock(&cma_test_suspend_lock);
+	cma_test_on_resume = &on;
+	err = pm_suspend(PM_SUSPEND_TO_IDLE);
+	cma_test_on_resume = NULL;
+	mutex_unlock(&cma_test_suspend_lock);
+	return err ? ERR_PTR(err) : on.page;
+}
+
+static struct page *cma_test_request(struct cma *cma,
+				     struct cma_test_alloc *req)
+{
+	if (req->flags & CMA_TEST_RESUME)
+		return cma_test_suspend(cma, req);
+	return cma_test_scoped_call(cma, req);
 }
 
 /*
@@ -308,10 +366,10 @@ static int cma_test_ioctl_alloc(struct cma_test_file *file, void *arg)
 	if (!block)
 		return -ENOMEM;
 	page = cma_test_request(cma, req);
-	if (!page) {
+	if (IS_ERR_OR_NULL(page)) {
 		kfree(block);
 		req->error = -ENOMEM;
-		return 0;
+		return PTR_ERR_OR_ZERO(page);
 	}
 	block->cma = cma;
 	block->folio = req->flags & CMA_TEST_FOLIO;
@@ -1214,6 +1272,7 @@ static const struct file_operations cma_test_fops = {
 static int __init cma_test_init(void)
 {
 	debugfs_create_file("cma_test", 0600, NULL, NULL, &cma_test_fops);
-	return 0;
+	platform_device_register_simple("cma_test", PLATFORM_DEVID_NONE, NULL, 0);
+	return platform_driver_register(&cma_test_driver);
 }
 late_initcall(cma_test_init);

@@ -20,7 +20,8 @@
 #define CMA_TEST_FOLIO		0x2	/* order in align, count ignored */
 #define CMA_TEST_NOFS		0x4
 #define CMA_TEST_NOIO		0x8
-#define CMA_TEST_ALL_FLAGS	0xf
+#define CMA_TEST_RESUME		0x10	/* as a device does that resumes */
+#define CMA_TEST_ALL_FLAGS	0x1f
 
 /*
  * Values of cma_test_alloc.error beside -ENOMEM: the first two mean that the

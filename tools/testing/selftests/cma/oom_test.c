@@ -44,6 +44,8 @@
 #define BOOST		"/proc/sys/vm/watermark_boost_factor"
 #define BOOST_DEFAULT	"15000"
 
+#define PM_TEST		"/sys/power/pm_test"
+#define PM_DELAY	"/sys/module/suspend/parameters/pm_test_delay"
 #define PANIC		"/proc/sys/vm/panic_on_oom"
 #define KILL_ASKER	"/proc/sys/vm/oom_kill_allocating_task"
 /* What others may want beside the hog, and its processes. */
@@ -185,6 +187,31 @@ static int refused_at_once(void)
 		return KSFT_SKIP;
 	cma_expect(cma_percentile_us(&us, 50) < SOON_MS * 1000, "late");
 	cma_expect(cma_vmstat("oom_kill") == kills, "somebody was killed");
+	return KSFT_PASS;
+}
+
+/*
+ * A device that resumes asks: everybody is frozen, and nothing can be written.  Cache
+ * will do, but nobody can be killed.
+ */
+static int suspended_machines_wait_for_nobody(void)
+{
+	unsigned long long kills = cma_vmstat("oom_kill");
+	struct cma_test_alloc req;
+	int err;
+
+	if (cma_write_text(PM_TEST, "devices") || cma_write_text(PM_DELAY, "0"))
+		return KSFT_SKIP;
+	fill_memory(CACHE_BYTES);
+	err = cma_request(cma_dev, AREA_TEST, REQUEST_PAGES, 0, CMA_TEST_RESUME,
+			  &req);
+	ksft_print_msg("row resume cache=%lu ms=%llu error=%d\n", CACHE_BYTES,
+		       (unsigned long long)req.latency_ns / 1000000, err);
+	cma_expect(!err && !cma_give(req.handle), "refused: %s", strerror(-err));
+	fill_memory(0);
+	expect_refusal(CMA_TEST_RESUME, "no_memory", SOON_MS);
+	cma_expect(cma_vmstat("oom_kill") == kills, "somebody was killed");
+	expect_service(1);
 	return KSFT_PASS;
 }
 
@@ -513,6 +540,8 @@ static const struct cma_case cases[] = {
 	  asker_may_be_the_victim, true, "asker" },
 	{ "a group has victims of its own",
 	  groups_have_victims, true, "group" },
+	{ "suspended machines wait for nobody",
+	  suspended_machines_wait_for_nobody, true, "suspend" },
 	{ "a victim need not die", victims_need_not_die, true, "undying" },
 	{ "swap answers late", swap_answers_late, true, "late-swap" },
 	{ "swap answers too late", swap_answers_too_late, true, "dead-swap" },
@@ -531,6 +560,7 @@ static void restore(void)
 	cma_write_text(BOOST, BOOST_DEFAULT);
 	cma_write_text(PANIC, "0");
 	cma_write_text(KILL_ASKER, "0");
+	cma_write_text(PM_TEST, "none");
 	cma_swap_off();
 	cma_nullb_remove();
 	cma_unspare_all();
