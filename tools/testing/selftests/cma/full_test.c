@@ -115,10 +115,14 @@ static void print_row(struct row *row, uint64_t pages)
 	cma_print_us(&row->us);
 }
 
-/* Only what can't be swapped needs a victim, and one is enough. */
+/*
+ * Only what can't be swapped needs a victim, and one is enough.  Swap in memory gains
+ * nothing from what can't be compressed.
+ */
 static bool is_good(const struct row *row)
 {
-	bool stays = swap == CMA_SWAP_NONE || !strcmp(kind->name, "mlock");
+	bool stays = swap == CMA_SWAP_NONE || !strcmp(kind->name, "mlock") ||
+		     (swap == CMA_SWAP_ZRAM && !strcmp(kind->name, "noise"));
 
 	return row->ok == requests && !row->lost &&
 	       row->kills <= (stays ? requests : 0);
