@@ -257,7 +257,7 @@ static int __init cma_init_reserved_areas(void)
 	unsigned int i;
 
 	cma_init_drains();
-	cma_init_reclaimer();
+	cma_init_reclaimers();
 	for (i = 0; i < cma_area_count; i++)
 		cma_prepare_area(&cma_areas[i]);
 	/* The hooks look at all areas from here on, and before any is lent. */

@@ -51,6 +51,9 @@
 /* How long to wait for such a flush, in jiffies. */
 #define CMA_DRAIN_LIMIT		(HZ / 10)
 
+/* For how long to wait for a device at a time, late in a request, in jiffies. */
+#define CMA_DEVICE_WAIT		(HZ / 10)
+
 /* Free chunks of a size to look at for one that may be taken. */
 #define CMA_LOOK_AT		8
 
@@ -908,10 +911,17 @@ static bool cma_can_compress(const struct cma_recall *rc)
 	return false;
 }
 
-/* Until when to wait for a device: then a victim may have memory, or it is over. */
+/*
+ * Until when to wait for a device.  From half of the time on, a victim may be had, or what
+ * one has left.
+ */
 static unsigned long cma_patience_for_devices(const struct cma_recall *rc)
 {
-	return time_before(jiffies, rc->half) ? rc->half : rc->deadline;
+	unsigned long soon = jiffies + CMA_DEVICE_WAIT;
+
+	if (time_before(jiffies, rc->half))
+		return rc->half;
+	return time_before(soon, rc->deadline) ? soon : rc->deadline;
 }
 
 static void cma_swap_out(struct cma_recall *rc, struct cma_scan *scan,
@@ -928,7 +938,7 @@ static void cma_swap_out(struct cma_recall *rc, struct cma_scan *scan,
 
 /*
  * Written out, a loan needs no target but swap.  Anonymous memory and shmem are
- * written by a worker, dirty cache by the flushers; what is written is reclaimed by a
+ * written by workers, dirty cache by the flushers; what is written is reclaimed by a
  * later scan.  Return: true if pages were freed, or will be without more being done.
  */
 static bool cma_write_out(struct cma_recall *rc, struct cma_scan *scan)

@@ -268,7 +268,7 @@ struct cma_recall {
 };
 
 /* reclaim_cma.c */
-void __init cma_init_reclaimer(void);
+void __init cma_init_reclaimers(void);
 bool cma_write_loans(struct list_head *folios, unsigned long until,
 		     unsigned long *freed);
 bool cma_reclaim_elsewhere(struct zonelist *zones, gfp_t gfp, unsigned long until,

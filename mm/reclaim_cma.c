@@ -4,8 +4,9 @@
  *
  * Both may wait for a device, in the midst of submitting to it, and nothing ends that:
  * so neither is done by the request itself, which has a deadline, but by a worker, a
- * step at a time.  A request that does not wait until its step is over leaves it to the
- * worker; until then nobody else gets one.  Owns the worker.
+ * step at a time.  A request that does not wait until its step is over leaves it to that
+ * worker.  Who may not do I/O waits for no device, and must not wait for those who do:
+ * it reclaims by itself.  Owns the workers.
  */
 #include <linux/init.h>
 #include <linux/jiffies.h>
@@ -21,8 +22,14 @@
 #include "internal.h"
 #include "page_alloc_cma.h"
 
+/*
+ * As many requests may be at it at a time, or steps of theirs with a device that does not
+ * answer: what such a device can hold.
+ */
+#define CMA_RECLAIMERS	4
+
 /**
- * enum cma_step - what has become of the worker's step
+ * enum cma_step - what has become of a worker's step
  * @CMA_STEP_NONE: nobody has asked for one
  * @CMA_STEP_ASKED: a request waits for it
  * @CMA_STEP_LEFT: it does so no more
@@ -36,11 +43,12 @@ enum cma_step {
 };
 
 /**
- * struct cma_reclaimer - the worker that waits for devices
+ * struct cma_reclaimer - a worker that waits for devices
  * @work: does a step
+ * @done: the request waits here
  * @step: what has become of it; under cma_reclaimer_lock
- * @folios: what is to be written out; if that is empty, reclaim elsewhere
- * @zones: where that is
+ * @folios: what is to be written out, unless there is @zones
+ * @zones: where else to reclaim, or NULL
  * @gfp: what it may enter
  * @freed: pages that the step has freed
  *
@@ -49,6 +57,7 @@ enum cma_step {
  */
 struct cma_reclaimer {
 	struct work_struct work;
+	wait_queue_head_t done;
 	enum cma_step step;
 	struct list_head folios;
 	struct zonelist *zones;
@@ -56,21 +65,21 @@ struct cma_reclaimer {
 	unsigned long freed;
 };
 
-static struct cma_reclaimer cma_reclaimer;
+static struct cma_reclaimer cma_reclaimers[CMA_RECLAIMERS];
 static DEFINE_SPINLOCK(cma_reclaimer_lock);
-static DECLARE_WAIT_QUEUE_HEAD(cma_reclaimer_wait);
 /* With a rescuer: there may be no memory for another thread. */
 static struct workqueue_struct *cma_reclaimer_wq;
 
 /* Change what has become of the step, from @old.  Return: false if it is not that. */
-static bool cma_turn_step(enum cma_step old, enum cma_step new)
+static bool cma_turn_step(struct cma_reclaimer *r, enum cma_step old,
+			  enum cma_step new)
 {
 	bool is_old;
 
 	spin_lock(&cma_reclaimer_lock);
-	is_old = cma_reclaimer.step == old;
+	is_old = r->step == old;
 	if (is_old)
-		WRITE_ONCE(cma_reclaimer.step, new);
+		WRITE_ONCE(r->step, new);
 	spin_unlock(&cma_reclaimer_lock);
 	return is_old;
 }
@@ -79,16 +88,16 @@ static bool cma_turn_step(enum cma_step old, enum cma_step new)
  * As an allocation would, but without __GFP_FS: file systems have locks of their own to
  * wait for.
  */
-static unsigned long cma_reclaim_zones(struct cma_reclaimer *r)
+static unsigned long cma_reclaim_zones(struct zonelist *zones, gfp_t gfp)
 {
 	unsigned int noreclaim;
 	unsigned long nr;
 
-	fs_reclaim_acquire(r->gfp);
+	fs_reclaim_acquire(gfp);
 	noreclaim = memalloc_noreclaim_save();
-	nr = try_to_free_pages(r->zones, 0, r->gfp, NULL);
+	nr = try_to_free_pages(zones, 0, gfp, NULL);
 	memalloc_noreclaim_restore(noreclaim);
-	fs_reclaim_release(r->gfp);
+	fs_reclaim_release(gfp);
 	return nr;
 }
 
@@ -96,62 +105,77 @@ static void cma_reclaimer_fn(struct work_struct *work)
 {
 	struct cma_reclaimer *r = container_of(work, struct cma_reclaimer, work);
 
-	if (list_empty(&r->folios))
-		r->freed = cma_reclaim_zones(r);
+	if (r->zones)
+		r->freed = cma_reclaim_zones(r->zones, r->gfp);
 	else
 		r->freed = reclaim_pages(&r->folios);
 	/* What stays has to be seen by the next scan: on the LRU. */
 	lru_add_drain();
-	if (cma_turn_step(CMA_STEP_ASKED, CMA_STEP_DONE))
-		wake_up(&cma_reclaimer_wait);
+	if (cma_turn_step(r, CMA_STEP_ASKED, CMA_STEP_DONE))
+		wake_up(&r->done);
 	else
-		cma_turn_step(CMA_STEP_LEFT, CMA_STEP_NONE);
+		cma_turn_step(r, CMA_STEP_LEFT, CMA_STEP_NONE);
 }
 
 /**
- * cma_init_reclaimer() - get ready for cma_write_loans() and cma_reclaim_elsewhere()
+ * cma_init_reclaimers() - get ready for cma_write_loans() and cma_reclaim_elsewhere()
  *
  * Context: early boot, before anything is lent.
  */
-void __init cma_init_reclaimer(void)
+void __init cma_init_reclaimers(void)
 {
-	INIT_WORK(&cma_reclaimer.work, cma_reclaimer_fn);
-	INIT_LIST_HEAD(&cma_reclaimer.folios);
-	cma_reclaimer_wq = alloc_workqueue("cma_reclaim",
-					   WQ_UNBOUND | WQ_MEM_RECLAIM, 1);
+	struct cma_reclaimer *r;
+
+	for (r = cma_reclaimers; r < cma_reclaimers + CMA_RECLAIMERS; r++) {
+		INIT_WORK(&r->work, cma_reclaimer_fn);
+		INIT_LIST_HEAD(&r->folios);
+		init_waitqueue_head(&r->done);
+	}
+	/* Requests wait for it, whatever their priority; nothing is written in a snapshot. */
+	cma_reclaimer_wq = alloc_workqueue("cma_reclaim", WQ_UNBOUND | WQ_HIGHPRI |
+					   WQ_FREEZABLE | WQ_MEM_RECLAIM,
+					   CMA_RECLAIMERS);
+	WARN_ON(!cma_reclaimer_wq);
 }
 
-static bool cma_step_is_done(void)
+static bool cma_step_is_done(const struct cma_reclaimer *r)
 {
-	return READ_ONCE(cma_reclaimer.step) == CMA_STEP_DONE;
+	return READ_ONCE(r->step) == CMA_STEP_DONE;
 }
 
 /* For a step of the caller's.  Return: false if it is not over by then. */
-static bool cma_do_step(unsigned long until, unsigned long *freed)
+static bool cma_do_step(struct cma_reclaimer *r, unsigned long until,
+			unsigned long *freed)
 {
 	long limit = until - jiffies;
 	unsigned long pflags;
 
 	psi_memstall_enter(&pflags);
-	queue_work(cma_reclaimer_wq, &cma_reclaimer.work);
-	wait_event_killable_timeout(cma_reclaimer_wait, cma_step_is_done(),
-				    max(limit, 1L));
+	queue_work(cma_reclaimer_wq, &r->work);
+	wait_event_killable_timeout(r->done, cma_step_is_done(r), max(limit, 1L));
 	psi_memstall_leave(&pflags);
-	if (cma_turn_step(CMA_STEP_ASKED, CMA_STEP_LEFT))
+	if (cma_turn_step(r, CMA_STEP_ASKED, CMA_STEP_LEFT))
 		return false;
-	*freed += cma_reclaimer.freed;
-	cma_turn_step(CMA_STEP_DONE, CMA_STEP_NONE);
+	*freed += r->freed;
+	cma_turn_step(r, CMA_STEP_DONE, CMA_STEP_NONE);
 	return true;
 }
 
-/* May there be a step for the caller? */
-static bool cma_claim_step(void)
+/* A worker for a step of the caller's, or NULL if all are busy. */
+static struct cma_reclaimer *cma_claim_step(void)
 {
-	return cma_reclaimer_wq && cma_turn_step(CMA_STEP_NONE, CMA_STEP_ASKED);
+	struct cma_reclaimer *r;
+
+	if (!cma_reclaimer_wq)
+		return NULL;
+	for (r = cma_reclaimers; r < cma_reclaimers + CMA_RECLAIMERS; r++)
+		if (cma_turn_step(r, CMA_STEP_NONE, CMA_STEP_ASKED))
+			return r;
+	return NULL;
 }
 
 /* Whoever puts them back counts them as isolated no more. */
-static void cma_give_folios(struct list_head *folios)
+static void cma_give_folios(struct cma_reclaimer *r, struct list_head *folios)
 {
 	unsigned long nr = 0;
 	struct folio *folio;
@@ -160,47 +184,69 @@ static void cma_give_folios(struct list_head *folios)
 		folio = lru_to_folio(folios);
 		node_stat_mod_folio(folio, NR_ISOLATED_ANON + folio_is_file_lru(folio),
 				    -folio_nr_pages(folio));
-		list_move(&folio->lru, &cma_reclaimer.folios);
+		list_move(&folio->lru, &r->folios);
 		nr += folio_nr_pages(folio);
 	}
 }
 
 /**
  * cma_write_loans() - write isolated loans to swap, and free what is written already
- * @folios: the loans, not empty; the worker gets the last ones, which are then back on
+ * @folios: the loans, not empty; a worker gets the last ones, which are then back on
  *	the LRU, or free, sooner or later
  * @until: how long to wait for that, in jiffies
  * @freed: pages that were freed are added
  *
  * Context: process context, may sleep.
- * Return: false if the worker has not come so far, or is busy and got none.
+ * Return: false if the worker has not come so far, or all are busy and got none.
  */
 bool cma_write_loans(struct list_head *folios, unsigned long until,
 		     unsigned long *freed)
 {
-	if (!cma_claim_step())
+	struct cma_reclaimer *r = cma_claim_step();
+
+	if (!r)
 		return false;
-	cma_give_folios(folios);
-	return cma_do_step(until, freed);
+	r->zones = NULL;
+	cma_give_folios(r, folios);
+	return cma_do_step(r, until, freed);
+}
+
+/* Nothing is submitted; a throttle takes a second at most, without __GFP_FS. */
+static unsigned long cma_reclaim_here(struct zonelist *zones, gfp_t gfp)
+{
+	unsigned long nr, pflags;
+
+	psi_memstall_enter(&pflags);
+	nr = cma_reclaim_zones(zones, gfp);
+	psi_memstall_leave(&pflags);
+	return nr;
 }
 
 /**
  * cma_reclaim_elsewhere() - reclaim some memory, wherever it may be
  * @zones: in which order
  * @gfp: what the caller may enter; file systems it does not
- * @until: how long to wait for that, in jiffies
+ * @until: how long to wait for a worker, in jiffies
  * @freed: pages that were freed are added
  *
  * Context: process context, may sleep; nothing is isolated or locked.
- * Return: false if the worker has not come so far, or is busy.
+ * Return: false if the worker has not come so far, or all are busy.
  */
 bool cma_reclaim_elsewhere(struct zonelist *zones, gfp_t gfp, unsigned long until,
 			   unsigned long *freed)
 {
-	if (!cma_claim_step())
-		return false;
-	cma_reclaimer.zones = zones;
+	struct cma_reclaimer *r;
+
 	/* Less is allowed while the machine is suspended. */
-	cma_reclaimer.gfp = GFP_NOIO | (gfp & gfp_allowed_mask & __GFP_IO);
-	return cma_do_step(until, freed);
+	gfp = GFP_NOIO | (gfp & gfp_allowed_mask & __GFP_IO);
+	if (!(gfp & __GFP_IO)) {
+		*freed += cma_reclaim_here(zones, gfp);
+		return true;
+	}
+	r = cma_claim_step();
+	if (!r)
+		return false;
+	r->zones = zones;
+	r->gfp = gfp;
+	return cma_do_step(r, until, freed);
 }
