@@ -1,13 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Areas in /sys/kernel/debug/cma/<area>/, with the base kernel's names: where
- * an area lies, what devices hold of it, and alloc and free to try it by hand.
+ * an area lies, what devices hold of it, and alloc and free to try it by hand;
+ * and, new, who holds it.
  */
 #include <linux/bitmap.h>
 #include <linux/cma.h>
 #include <linux/debugfs.h>
+#include <linux/ktime.h>
 #include <linux/limits.h>
 #include <linux/list.h>
+#include <linux/seq_file.h>
 #include <linux/slab.h>
 
 #include "page_alloc_cma.h"
@@ -61,6 +64,71 @@ static int cma_maxchunk_get(void *data, u64 *val)
 	return 0;
 }
 DEFINE_DEBUGFS_ATTRIBUTE(cma_maxchunk_fops, cma_maxchunk_get, NULL, "%llu\n");
+
+/* Where a reader of the file "holders" is; a position is a pfn. */
+struct cma_holders_reader {
+	struct cma *cma;
+	struct cma_holder holder;
+};
+
+static void *cma_holders_start(struct seq_file *m, loff_t *pos)
+{
+	struct cma_holders_reader *reader = m->private;
+
+	return cma_next_holder(reader->cma, *pos, &reader->holder) ? reader : NULL;
+}
+
+static void *cma_holders_next(struct seq_file *m, void *v, loff_t *pos)
+{
+	struct cma_holders_reader *reader = v;
+
+	*pos = reader->holder.pfn + reader->holder.count;
+	return cma_holders_start(m, pos);
+}
+
+static void cma_holders_stop(struct seq_file *m, void *v)
+{
+}
+
+/* One line a block: pfn, pages, seconds, task, its name, functions. */
+static int cma_holders_show(struct seq_file *m, void *v)
+{
+	const struct cma_holder *h = &((struct cma_holders_reader *)v)->holder;
+	unsigned int i;
+
+	seq_printf(m, "%#lx %lu %lld %d ", h->pfn, h->count,
+		   ktime_get_boottime_seconds() - h->since, h->pid);
+	seq_escape(m, h->comm, " \t\n\\");
+	for (i = 0; i < h->nr_frames; i++)
+		seq_printf(m, " %ps", (void *)h->frames[i]);
+	seq_putc(m, '\n');
+	return 0;
+}
+
+static const struct seq_operations cma_holders_ops = {
+	.start = cma_holders_start,
+	.next = cma_holders_next,
+	.stop = cma_holders_stop,
+	.show = cma_holders_show,
+};
+
+static int cma_holders_open(struct inode *inode, struct file *file)
+{
+	struct cma_holders_reader *reader;
+
+	reader = __seq_open_private(file, &cma_holders_ops, sizeof(*reader));
+	if (!reader)
+		return -ENOMEM;
+	reader->cma = inode->i_private;
+	return 0;
+}
+
+static const struct file_operations cma_holders_fops = {
+	.open = cma_holders_open,
+	.read = seq_read,
+	.llseek = seq_lseek,
+	.release = seq_release_private,
+};
 
 static void cma_hold(struct cma *cma, struct cma_block_taken *held)
 {
@@ -151,6 +219,7 @@ static int __init cma_debugfs_add(struct cma *cma, void *root)
 			    &cma_order_fops);
 	debugfs_create_file("used", 0444, dir, cma, &cma_used_fops);
 	debugfs_create_file("maxchunk", 0444, dir, cma, &cma_maxchunk_fops);
+	debugfs_create_file("holders", 0400, dir, cma, &cma_holders_fops);
 
 	cma->dfs_bitmap.array = (u32 *)cma->bitmap;
 	cma->dfs_bitmap.n_elements = DIV_ROUND_UP(cma_granules(cma),

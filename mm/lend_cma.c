@@ -247,12 +247,6 @@ struct folio *__cma_borrow_for_file(gfp_t gfp)
 	return NULL;
 }
 
-/* Pages of an area that no device holds. */
-static unsigned long cma_lendable(const struct cma *cma)
-{
-	return cma->count - (READ_ONCE(cma->nr_held) << cma->order_per_bit);
-}
-
 /**
  * cma_has_room_for_shmem() - may shmem borrow?
  *

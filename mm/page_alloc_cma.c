@@ -42,6 +42,8 @@
 
 /* Before another try to isolate. */
 #define CMA_ISOLATE_PAUSE_US	1000UL
+/* So many blocks are named where devices hold too much. */
+#define CMA_REPORT_HOLDERS	3
 
 /* A page of the place never comes back.  Return: as for cma_recall(). */
 static int cma_poisoned(struct cma_request *req)
@@ -253,15 +255,41 @@ static void cma_report_culprit(const struct cma_request *req, int err)
 			   culprit.ms, &culprit.flags);
 }
 
+/* "450 pages by v4l2-ctl (123) for 7 s", and so on. */
+static void cma_print_holders(struct cma *cma, char *text, size_t size)
+{
+	struct cma_holder largest[CMA_REPORT_HOLDERS], *h;
+	time64_t now = ktime_get_boottime_seconds();
+	int len = 0;
+
+	cma_largest_holders(cma, largest, ARRAY_SIZE(largest));
+	text[0] = '\0';
+	for (h = largest; h < largest + ARRAY_SIZE(largest) && h->count; h++)
+		len += scnprintf(text + len, size - len,
+				 "%s %lu pages by %s (%d) for %lld s",
+				 len ? "," : ":", h->count, h->comm, h->pid,
+				 now - h->since);
+}
+
+static void cma_report_no_culprit(const struct cma_request *req, int err)
+{
+	enum cma_failure reason = cma_failure(req, err);
+	char holders[CMA_REPORT_HOLDERS * 80] = "";
+
+	if (reason == CMA_FAIL_NO_RANGE)
+		cma_print_holders(req->cma, holders, sizeof(holders));
+	pr_err_ratelimited("%s: alloc failed, req-size: %lu pages, ret: %d: %s%s\n",
+			   req->cma->name, req->pages, err,
+			   cma_failure_text[reason], holders);
+}
+
 /* The one line that a failure prints, unless the caller asked for none. */
 static void cma_report(const struct cma_request *req, int err)
 {
 	if (req->rc.first_busy)
 		cma_report_culprit(req, err);
 	else if (!(req->rc.gfp & __GFP_NOWARN))
-		pr_err_ratelimited("%s: alloc failed, req-size: %lu pages, ret: %d: %s\n",
-				   req->cma->name, req->pages, err,
-				   cma_failure_text[cma_failure(req, err)]);
+		cma_report_no_culprit(req, err);
 }
 
 static void cma_reset_tags(struct page *page, unsigned long pages)
@@ -293,6 +321,7 @@ static struct page *cma_request(struct cma *cma, unsigned long pages,
 		page = pfn_to_page(req.rc.start);
 		/* Chunks have tags of their own; the block has one owner. */
 		cma_reset_tags(page, pages);
+		cma_note_holder(cma, req.rc.start, pages);
 	}
 	cma_account(&req, ret, div_u64(ktime_get_ns() - begin, NSEC_PER_USEC));
 	if (ret)
@@ -405,8 +434,10 @@ static bool cma_unhold(struct cma *cma, unsigned long pfn, unsigned long count)
 		held = folio_pfn(folio) == pfn && folio_nr_pages(folio) == count;
 	else if (held)
 		held = cma_ends_granule(cma, pfn + count);
-	if (held)
+	if (held) {
 		cma_unhold_run(cma, run);
+		cma_forget_holder(cma, pfn, count);
+	}
 	spin_unlock_irqrestore(&cma->lock, flags);
 	return held;
 }

@@ -4,7 +4,7 @@
  * touch which field.  No patched kernel file includes it; calls run one way:
  *
  *   hook -> lend_cma.h, guard_cma.h -> lend_cma.c, guard_cma.c
- *   driver -> page_alloc_cma.c -> place_cma.c, area_cma.c
+ *   driver -> page_alloc_cma.c -> place_cma.c, area_cma.c, holder_cma.c
  *   all of them -> migrate_cma.c -> the kernel's own migration
  *                  migrate_cma.c -> reclaim_cma.c -> the kernel's own reclaim
  *
@@ -20,6 +20,8 @@
 #include <linux/mm.h>
 #include <linux/mutex.h>
 #include <linux/percpu.h>
+#include <linux/rbtree.h>
+#include <linux/sched.h>
 #include <linux/spinlock.h>
 #include <linux/wait.h>
 
@@ -124,11 +126,13 @@ struct cma_kobject {
  * @oom: recall may ask the OOM killer for victims; written by sysfs
  * @lend: to whom it lends; written under cma_lend_lock
  * @stats: counters, per CPU
- * @lock: guards @bitmap, @held, @nr_held and @claims; taken with interrupts off
+ * @lock: guards @bitmap, @held, @nr_held, @claims and @holders; taken with
+ *	interrupts off
  * @bitmap: granules held by devices, or claimed by requests in progress
  * @held: granules held by devices
  * @nr_held: how many these are; read without the lock
  * @claims: requests in progress that have claimed a place
+ * @holders: struct cma_holder by @pfn: who holds the blocks, as far as is known
  * @turn: requests that find no place while @claims is not 0
  * @isolate_lock: guards @isolated and the isolation that it counts
  * @isolated: per isolation unit, how many recalls want it isolated
@@ -148,11 +152,12 @@ struct cma {
 	enum cma_lend lend;
 	struct cma_stats __percpu *stats;
 
-	spinlock_t lock;		/* guards the fields up to claims */
+	spinlock_t lock;		/* guards the fields up to holders */
 	unsigned long *bitmap;
 	unsigned long *held;
 	unsigned long nr_held;
 	unsigned int claims;
+	struct rb_root holders;
 	wait_queue_head_t turn;
 
 	struct mutex isolate_lock;	/* guards isolated */
@@ -166,6 +171,30 @@ struct cma {
 #ifdef CONFIG_CMA_SYSFS
 	struct cma_kobject *kobj;
 #endif
+};
+
+#define CMA_HOLDER_FRAMES	8
+
+/**
+ * struct cma_holder - a note of who holds a block, or what is left of one
+ * @node: in cma->holders; under cma->lock, like all of it
+ * @pfn: first page
+ * @count: pages
+ * @since: when it was handed over, in seconds since boot
+ * @pid: to which task, that may be gone since
+ * @comm: its name, as it was then
+ * @nr_frames: how many of @frames there are
+ * @frames: through which functions, the allocator's caller first
+ */
+struct cma_holder {
+	struct rb_node node;
+	unsigned long pfn;
+	unsigned long count;
+	time64_t since;
+	pid_t pid;
+	char comm[TASK_COMM_LEN];
+	unsigned int nr_frames;
+	unsigned long frames[CMA_HOLDER_FRAMES];
 };
 
 #define CMA_OWNER_LEN	16
@@ -201,6 +230,12 @@ static inline bool cma_area_has(const struct cma *cma, unsigned long pfn)
 static inline unsigned long cma_granules(const struct cma *cma)
 {
 	return cma->count >> cma->order_per_bit;
+}
+
+/* Pages of an area that no device holds. */
+static inline unsigned long cma_lendable(const struct cma *cma)
+{
+	return cma->count - (READ_ONCE(cma->nr_held) << cma->order_per_bit);
 }
 
 /* The granule that a page of the area belongs to. */
@@ -301,6 +336,12 @@ int cma_expected_refs(const struct folio *folio);
 int cma_isolate(struct cma *cma, unsigned long start, unsigned long end);
 void cma_unisolate(struct cma *cma, unsigned long start, unsigned long end);
 int cma_keep(struct cma *cma, bool keep);
+
+/* holder_cma.c */
+void cma_note_holder(struct cma *cma, unsigned long pfn, unsigned long count);
+void cma_forget_holder(struct cma *cma, unsigned long pfn, unsigned long count);
+bool cma_next_holder(struct cma *cma, unsigned long pfn, struct cma_holder *holder);
+void cma_largest_holders(struct cma *cma, struct cma_holder *largest, unsigned int nr);
 
 /* lend_cma.c */
 extern const char * const cma_lend_names[CMA_LEND_POLICIES];

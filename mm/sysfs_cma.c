@@ -228,7 +228,23 @@ static ssize_t pages_lent_show(struct kobject *kobj,
 }
 CMA_ATTR_RO(pages_lent);
 
+static ssize_t total_pages_show(struct kobject *kobj,
+				struct kobj_attribute *attr, char *buf)
+{
+	return sysfs_emit(buf, "%lu\n", cma_from_kobj(kobj)->count);
+}
+CMA_ATTR_RO(total_pages);
+
+static ssize_t available_pages_show(struct kobject *kobj,
+				    struct kobj_attribute *attr, char *buf)
+{
+	return sysfs_emit(buf, "%lu\n", cma_lendable(cma_from_kobj(kobj)));
+}
+CMA_ATTR_RO(available_pages);
+
 static struct attribute *cma_attrs[] = {
+	&total_pages_attr.attr,
+	&available_pages_attr.attr,
 	&alloc_pages_success_attr.attr,
 	&alloc_pages_fail_attr.attr,
 	&release_pages_success_attr.attr,

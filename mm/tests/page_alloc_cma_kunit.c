@@ -98,6 +98,49 @@ static void counts_each_request_once(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, count_requests(cma), before + 1);
 }
 
+static void expect_holder(struct kunit *test, unsigned long from, unsigned long pfn,
+			  unsigned long count)
+{
+	struct cma_holder h = {};
+
+	KUNIT_EXPECT_TRUE(test, cma_next_holder(test->priv, from, &h));
+	KUNIT_EXPECT_EQ(test, h.pfn, pfn);
+	KUNIT_EXPECT_EQ(test, h.count, count);
+	KUNIT_EXPECT_EQ(test, h.pid, task_pid_nr(current));
+	KUNIT_EXPECT_STREQ(test, h.comm, current->comm);
+}
+
+/* Parts of a block may be given back, in any order. */
+static void knows_holders(struct kunit *test)
+{
+	struct cma *cma = test->priv;
+	struct page *page = cma_alloc(cma, 8, 0, false);
+	struct page *other = cma_alloc(cma, 3, 0, false);
+	struct cma_holder largest[3];
+	unsigned long pfn;
+
+	KUNIT_ASSERT_NOT_NULL(test, page);
+	pfn = page_to_pfn(page);
+	expect_holder(test, cma->base_pfn, pfn, 8);
+	KUNIT_ASSERT_NOT_NULL(test, other);
+	expect_holder(test, pfn + 8, page_to_pfn(other), 3);
+	cma_largest_holders(cma, largest, 3);
+	KUNIT_EXPECT_EQ(test, largest[0].count, 8);
+	KUNIT_EXPECT_EQ(test, largest[1].count, 3);
+	KUNIT_EXPECT_EQ(test, largest[2].count, 0);
+	cma_release(cma, page + 2, 2);
+	expect_holder(test, pfn, pfn + 4, 4);
+	cma_release(cma, page + 4, 1);
+	cma_release(cma, page + 7, 1);
+	expect_holder(test, pfn, pfn + 5, 2);
+	cma_release(cma, page, 2);
+	cma_release(cma, page + 5, 2);
+	expect_holder(test, cma->base_pfn, page_to_pfn(other), 3);
+	cma_release(cma, other, 3);
+	KUNIT_EXPECT_FALSE(test, cma_next_holder(cma, 0, largest));
+	expect_no_block(test, cma);
+}
+
 static void refuses_nonsense(struct kunit *test)
 {
 	struct cma *cma = test->priv;
@@ -410,6 +453,7 @@ static void lends_when_short(struct kunit *test)
 static struct kunit_case cases[] = {
 	KUNIT_CASE(serves_one_page_and_all),
 	KUNIT_CASE(counts_each_request_once),
+	KUNIT_CASE(knows_holders),
 	KUNIT_CASE(refuses_nonsense),
 	KUNIT_CASE(folios_come_whole),
 	KUNIT_CASE(leaves_one_run),

@@ -290,6 +290,8 @@ static int failure_is_told(void)
 	cma_expect(!cma_give(all.handle), "release");
 	cma_expect(!silent, "%d lines with no_warn", silent);
 	cma_expect(told >= 1, "no line");
+	cma_expect(!cma_is_lend() || strstr(last, ": 4096 pages by counters_test ("),
+		   "who holds it? %s", last);
 	return KSFT_PASS;
 }
 
@@ -381,6 +383,49 @@ static unsigned long long histogram(const char *area)
 		sum += count;
 	}
 	return sum;
+}
+
+/* Lines of the file "holders" that say that: who, what, and through what. */
+static unsigned int holder_lines(uint64_t pfn, unsigned int pages, const char *function)
+{
+	static char buf[65536];
+	unsigned long long start, count, seconds;
+	char *line, *rest = buf, comm[16];
+	unsigned int lines = 0;
+	int pid;
+
+	if (cma_read_text("/sys/kernel/debug/cma/" AREA_WHOLE "/holders", buf,
+			  sizeof(buf)) < 0)
+		return ~0U;
+	while ((line = strsep(&rest, "\n")))
+		lines += sscanf(line, "%llx %llu %llu %d %15s", &start, &count,
+				&seconds, &pid, comm) == 5 &&
+			 start == pfn && count == pages && pid == getpid() &&
+			 seconds < 3600 && !strcmp(comm, "counters_test") &&
+			 strstr(line, function);
+	return lines;
+}
+
+static int holders_are_known(void)
+{
+	uint64_t available = cma_sysfs(AREA_WHOLE, "available_pages");
+	struct cma_test_alloc one, two;
+
+	cma_expect(cma_sysfs(AREA_WHOLE, "total_pages") == MIB_PAGES(16), "total");
+	cma_expect(available == MIB_PAGES(16), "%llu available",
+		   (unsigned long long)available);
+	cma_expect(!cma_take(AREA_WHOLE, 1000, 0, &one), "one");
+	cma_expect(!cma_take(AREA_WHOLE, 500, 0, &two), "two");
+	cma_expect(cma_sysfs(AREA_WHOLE, "available_pages") == available - 1500,
+		   "available");
+	cma_expect(holder_lines(one.pfn, 1000, "cma_test_ioctl") == 1 &&
+		   holder_lines(two.pfn, 500, "cma_test_ioctl") == 1, "not there");
+	cma_expect(!cma_give(one.handle), "release");
+	cma_expect(!holder_lines(one.pfn, 1000, "") &&
+		   holder_lines(two.pfn, 500, "") == 1, "given back");
+	cma_expect(!cma_give(two.handle), "release");
+	cma_expect(!holder_lines(two.pfn, 500, ""), "given back");
+	return KSFT_PASS;
 }
 
 static int latency_table(void)
@@ -572,6 +617,7 @@ static const struct cma_case cases[] = {
 	{ "failure prints unless no_warn", failure_is_told },
 	{ "trace events", trace_events },
 	{ "requests are counted once", requests_once, true },
+	{ "it is known who holds what", holders_are_known, true },
 	{ "latency table and histogram", latency_table, true },
 	{ "latency is counted", latency_is_counted, true },
 	{ "pages moved and dropped", cost_is_counted, true },
