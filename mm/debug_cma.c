@@ -98,7 +98,7 @@ static int cma_holders_show(struct seq_file *m, void *v)
 
 	seq_printf(m, "%#lx %lu %lld %d ", h->pfn, h->count,
 		   ktime_get_boottime_seconds() - h->since, h->pid);
-	seq_escape(m, h->comm, " \t\n\\");
+	seq_escape(m, h->comm[0] ? h->comm : "-", " \t\n\\");
 	for (i = 0; i < h->nr_frames; i++)
 		seq_printf(m, " %ps", (void *)h->frames[i]);
 	seq_putc(m, '\n');

@@ -16,8 +16,8 @@
 
 #include "page_alloc_cma.h"
 
-/* Ours: cma_note_holder(), cma_request(), and what the driver has called. */
-#define CMA_OWN_FRAMES	3
+/* Ours: cma_note_holder() and cma_request(). */
+#define CMA_OWN_FRAMES	2
 
 static struct cma_holder *cma_to_holder(struct rb_node *node)
 {
@@ -68,7 +68,8 @@ static void cma_trace_holder(struct cma_holder *h)
  */
 void cma_note_holder(struct cma *cma, unsigned long pfn, unsigned long count)
 {
-	struct cma_holder *h = kzalloc(sizeof(*h), GFP_NOWAIT | __GFP_NOWARN);
+	struct cma_holder *h = kzalloc(sizeof(*h), GFP_NOWAIT | __GFP_NOWARN |
+					__GFP_NOMEMALLOC);
 	unsigned long flags;
 
 	if (!h)
@@ -77,7 +78,8 @@ void cma_note_holder(struct cma *cma, unsigned long pfn, unsigned long count)
 	h->count = count;
 	h->since = ktime_get_boottime_seconds();
 	h->pid = task_pid_nr(current);
-	get_task_comm(h->comm, current);
+	/* One's own name needs no lock. */
+	strscpy(h->comm, current->comm);
 	cma_trace_holder(h);
 	spin_lock_irqsave(&cma->lock, flags);
 	rb_add(&h->node, &cma->holders, cma_holder_less);

@@ -884,7 +884,8 @@ static bool cma_may_write(const struct cma_recall *rc)
 {
 	gfp_t both = __GFP_FS | __GFP_IO;
 
-	return (rc->gfp & both) == both && !pm_suspended_storage();
+	return (rc->gfp & both) == both && !pm_suspended_storage() &&
+	       cma_has_reclaimers();
 }
 
 /* Without free swap, what is swap-backed would only be made active. */

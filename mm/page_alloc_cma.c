@@ -28,6 +28,7 @@
 #include <linux/ktime.h>
 #include <linux/mm.h>
 #include <linux/percpu.h>
+#include <linux/ratelimit.h>
 #include <linux/sched/signal.h>
 #include <linux/spinlock.h>
 #include <linux/vmstat.h>
@@ -154,7 +155,8 @@ static bool cma_go_on(struct cma_request *req)
 	if (!cma_claim_other(req))
 		return false;
 	/* If not, it is tried again, and what is free meanwhile may be lent. */
-	if (!cma_isolate(req->cma, rc->start, rc->end))
+	if (gfpflags_allow_blocking(rc->gfp) &&
+	    !cma_isolate(req->cma, rc->start, rc->end))
 		req->isolated = rc->start;
 	cma_untake(&old);
 	cma_unisolate_place(req->cma, &old, isolated);
@@ -259,10 +261,11 @@ static void cma_report_culprit(const struct cma_request *req, int err)
 static void cma_print_holders(struct cma *cma, char *text, size_t size)
 {
 	struct cma_holder largest[CMA_REPORT_HOLDERS], *h;
-	time64_t now = ktime_get_boottime_seconds();
+	time64_t now;
 	int len = 0;
 
 	cma_largest_holders(cma, largest, ARRAY_SIZE(largest));
+	now = ktime_get_boottime_seconds();
 	text[0] = '\0';
 	for (h = largest; h < largest + ARRAY_SIZE(largest) && h->count; h++)
 		len += scnprintf(text + len, size - len,
@@ -271,16 +274,20 @@ static void cma_print_holders(struct cma *cma, char *text, size_t size)
 				 now - h->since);
 }
 
-static void cma_report_no_culprit(const struct cma_request *req, int err)
+/* Not on the stack of a recall. */
+static noinline void cma_report_no_culprit(const struct cma_request *req, int err)
 {
+	static DEFINE_RATELIMIT_STATE(limit, DEFAULT_RATELIMIT_INTERVAL,
+				      DEFAULT_RATELIMIT_BURST);
 	enum cma_failure reason = cma_failure(req, err);
 	char holders[CMA_REPORT_HOLDERS * 80] = "";
 
+	if (!__ratelimit(&limit))
+		return;
 	if (reason == CMA_FAIL_NO_RANGE)
 		cma_print_holders(req->cma, holders, sizeof(holders));
-	pr_err_ratelimited("%s: alloc failed, req-size: %lu pages, ret: %d: %s%s\n",
-			   req->cma->name, req->pages, err,
-			   cma_failure_text[reason], holders);
+	pr_err("%s: alloc failed, req-size: %lu pages, ret: %d: %s%s\n",
+	       req->cma->name, req->pages, err, cma_failure_text[reason], holders);
 }
 
 /* The one line that a failure prints, unless the caller asked for none. */

@@ -184,7 +184,7 @@ struct cma {
  * @pid: to which task, that may be gone since
  * @comm: its name, as it was then
  * @nr_frames: how many of @frames there are
- * @frames: through which functions, the allocator's caller first
+ * @frames: through which functions, innermost first
  */
 struct cma_holder {
 	struct rb_node node;
@@ -304,6 +304,7 @@ struct cma_recall {
 
 /* reclaim_cma.c */
 void __init cma_init_reclaimers(void);
+bool cma_has_reclaimers(void);
 bool cma_write_loans(struct list_head *folios, unsigned long until,
 		     unsigned long *freed);
 bool cma_reclaim_elsewhere(struct zonelist *zones, gfp_t gfp, unsigned long until,

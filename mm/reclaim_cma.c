@@ -8,6 +8,7 @@
  * worker.  Who may not do I/O waits for no device, and must not wait for those who do:
  * it reclaims by itself.  Owns the workers.
  */
+#include <linux/freezer.h>
 #include <linux/init.h>
 #include <linux/jiffies.h>
 #include <linux/mm.h>
@@ -161,13 +162,26 @@ static bool cma_do_step(struct cma_reclaimer *r, unsigned long until,
 	return true;
 }
 
+/**
+ * cma_has_reclaimers() - may workers be asked, or are they frozen?
+ *
+ * Context: any.
+ * Return: true if they may.
+ */
+bool cma_has_reclaimers(void)
+{
+#ifdef CONFIG_FREEZER
+	if (READ_ONCE(pm_nosig_freezing))
+		return false;
+#endif
+	return cma_reclaimer_wq;
+}
+
 /* A worker for a step of the caller's, or NULL if all are busy. */
 static struct cma_reclaimer *cma_claim_step(void)
 {
 	struct cma_reclaimer *r;
 
-	if (!cma_reclaimer_wq)
-		return NULL;
 	for (r = cma_reclaimers; r < cma_reclaimers + CMA_RECLAIMERS; r++)
 		if (cma_turn_step(r, CMA_STEP_NONE, CMA_STEP_ASKED))
 			return r;
@@ -212,12 +226,12 @@ bool cma_write_loans(struct list_head *folios, unsigned long until,
 }
 
 /* Nothing is submitted; a throttle takes a second at most, without __GFP_FS. */
-static unsigned long cma_reclaim_here(struct zonelist *zones, gfp_t gfp)
+static unsigned long cma_reclaim_here(struct zonelist *zones)
 {
 	unsigned long nr, pflags;
 
 	psi_memstall_enter(&pflags);
-	nr = cma_reclaim_zones(zones, gfp);
+	nr = cma_reclaim_zones(zones, GFP_NOIO);
 	psi_memstall_leave(&pflags);
 	return nr;
 }
@@ -229,6 +243,9 @@ static unsigned long cma_reclaim_here(struct zonelist *zones, gfp_t gfp)
  * @until: how long to wait for a worker, in jiffies
  * @freed: pages that were freed are added
  *
+ * Where all workers are busy, perhaps with a device that does not answer, the caller
+ * reclaims what needs no device.
+ *
  * Context: process context, may sleep; nothing is isolated or locked.
  * Return: false if the worker has not come so far, or all are busy.
  */
@@ -239,13 +256,15 @@ bool cma_reclaim_elsewhere(struct zonelist *zones, gfp_t gfp, unsigned long unti
 
 	/* Less is allowed while the machine is suspended. */
 	gfp = GFP_NOIO | (gfp & gfp_allowed_mask & __GFP_IO);
-	if (!(gfp & __GFP_IO)) {
-		*freed += cma_reclaim_here(zones, gfp);
+	if (!(gfp & __GFP_IO) || !cma_has_reclaimers()) {
+		*freed += cma_reclaim_here(zones);
 		return true;
 	}
 	r = cma_claim_step();
-	if (!r)
+	if (!r) {
+		*freed += cma_reclaim_here(zones);
 		return false;
+	}
 	r->zones = zones;
 	r->gfp = gfp;
 	return cma_do_step(r, until, freed);
