@@ -5,8 +5,8 @@
  * Both may wait for a device, in the midst of submitting to it, and nothing ends that:
  * so neither is done by the request itself, which has a deadline, but by a worker, a
  * step at a time.  A request that does not wait until its step is over leaves it to that
- * worker.  Who may not do I/O waits for no device, and must not wait for those who do:
- * it reclaims by itself.  Owns the workers.
+ * worker, and gets no other before that is over.  Who may not do I/O waits for no device,
+ * and must not wait for those who do: it reclaims by itself.  Owns the workers.
  */
 #include <linux/freezer.h>
 #include <linux/init.h>
@@ -48,6 +48,7 @@ enum cma_step {
  * @work: does a step
  * @done: the request waits here
  * @step: what has become of it; under cma_reclaimer_lock
+ * @owner: who asked for it last; never looked into
  * @folios: what is to be written out, unless there is @zones
  * @zones: where else to reclaim, or NULL
  * @gfp: what it may enter
@@ -60,6 +61,7 @@ struct cma_reclaimer {
 	struct work_struct work;
 	wait_queue_head_t done;
 	enum cma_step step;
+	const struct task_struct *owner;
 	struct list_head folios;
 	struct zonelist *zones;
 	gfp_t gfp;
@@ -132,10 +134,9 @@ void __init cma_init_reclaimers(void)
 		INIT_LIST_HEAD(&r->folios);
 		init_waitqueue_head(&r->done);
 	}
-	/* Requests wait for it, whatever their priority; nothing is written in a snapshot. */
-	cma_reclaimer_wq = alloc_workqueue("cma_reclaim", WQ_UNBOUND | WQ_HIGHPRI |
-					   WQ_FREEZABLE | WQ_MEM_RECLAIM,
-					   CMA_RECLAIMERS);
+	/* Freezable: nothing is written while a snapshot is taken. */
+	cma_reclaimer_wq = alloc_workqueue("cma_reclaim", WQ_UNBOUND | WQ_FREEZABLE |
+					   WQ_MEM_RECLAIM, CMA_RECLAIMERS);
 	WARN_ON(!cma_reclaimer_wq);
 }
 
@@ -177,14 +178,31 @@ bool cma_has_reclaimers(void)
 	return cma_reclaimer_wq;
 }
 
-/* A worker for a step of the caller's, or NULL if all are busy. */
+/* Is a step of the caller's still under way, that it has left? */
+static bool cma_has_left_one(void)
+{
+	const struct cma_reclaimer *r;
+
+	for (r = cma_reclaimers; r < cma_reclaimers + CMA_RECLAIMERS; r++)
+		if (READ_ONCE(r->owner) == current &&
+		    READ_ONCE(r->step) == CMA_STEP_LEFT)
+			return true;
+	return false;
+}
+
+/* A worker for a step of the caller's, one at a time, or NULL if all are busy. */
 static struct cma_reclaimer *cma_claim_step(void)
 {
 	struct cma_reclaimer *r;
 
-	for (r = cma_reclaimers; r < cma_reclaimers + CMA_RECLAIMERS; r++)
-		if (cma_turn_step(r, CMA_STEP_NONE, CMA_STEP_ASKED))
+	if (cma_has_left_one())
+		return NULL;
+	for (r = cma_reclaimers; r < cma_reclaimers + CMA_RECLAIMERS; r++) {
+		if (cma_turn_step(r, CMA_STEP_NONE, CMA_STEP_ASKED)) {
+			WRITE_ONCE(r->owner, current);
 			return r;
+		}
+	}
 	return NULL;
 }
 
@@ -243,9 +261,6 @@ static unsigned long cma_reclaim_here(struct zonelist *zones)
  * @until: how long to wait for a worker, in jiffies
  * @freed: pages that were freed are added
  *
- * Where all workers are busy, perhaps with a device that does not answer, the caller
- * reclaims what needs no device.
- *
  * Context: process context, may sleep; nothing is isolated or locked.
  * Return: false if the worker has not come so far, or all are busy.
  */
@@ -261,10 +276,8 @@ bool cma_reclaim_elsewhere(struct zonelist *zones, gfp_t gfp, unsigned long unti
 		return true;
 	}
 	r = cma_claim_step();
-	if (!r) {
-		*freed += cma_reclaim_here(zones);
+	if (!r)
 		return false;
-	}
 	r->zones = zones;
 	r->gfp = gfp;
 	return cma_do_step(r, until, freed);
