@@ -10,8 +10,6 @@
  *               nothing is swapped out or killed for that
  *   lru-WHICH   nine tenths of what may be reclaimed are lent, and nothing is free:
  *               somebody who may not borrow gets what others have outside
- *   writer      who writes tmpfs, without swap, gets as much of it as in a machine
- *               that has the area's memory less
  *
  * What was moved into the area to make room is guarded as any loan. For the base
  * kernel's allocator a row is a measurement.
@@ -418,66 +416,6 @@ static int guards_what_moved(void)
 	return KSFT_PASS;
 }
 
-/*
- * What is lent of tmpfs has to fit outside when it is recalled.  Does the area help its
- * writers, or does it at least not harm them?
- */
-
-/* Other memory comes and goes. */
-#define WRITER_SLACK	(2 * BLOCK_CHUNK)
-
-/* Until it is killed. */
-static int run_writer(struct cma_block *b)
-{
-	static char buf[STEP];
-	int fd = memfd_create("cma", 0);
-	size_t held = 0;
-
-	while (fd >= 0 && write(fd, buf, sizeof(buf)) == sizeof(buf))
-		cma_block_report(b, held += sizeof(buf));
-	return cma_block_failed(b, "write");
-}
-
-static const struct cma_block_kind writer_kind = {
-	.name = "writer", .run = run_writer,
-};
-
-static bool is_gone(void *data)
-{
-	return !cma_block_alive(data);
-}
-
-/* Bytes, with the area lent like that. */
-static size_t written(const char *lend)
-{
-	unsigned long long kills;
-	size_t held;
-
-	begin(CLASSIC);
-	cma_expect(!cma_set_lend(AREA_TEST, lend), "lend");
-	/* Whoever else wants memory before the writer's is free has a victim, too. */
-	cma_expect(!mlockall(MCL_CURRENT | MCL_FUTURE), "mlockall");
-	kills = cma_vmstat("oom_kill");
-	cma_expect(!cma_block_start(&block, &writer_kind, STEP, false), "writer");
-	cma_expect(cma_wait(is_gone, &block, cma_slow(LIMIT_MS)), "no end");
-	held = block.state->held;
-	kills = cma_vmstat("oom_kill") - kills;
-	ksft_print_msg("row writer lend=%s mib=%zu kills=%llu\n", lend, held >> 20,
-		       kills);
-	cma_expect(kills, "it just ended");
-	cma_block_stop(&block);
-	munlockall();
-	return held;
-}
-
-static int tmpfs_writers(void)
-{
-	size_t without = written("none");
-
-	cma_expect(written("all") + WRITER_SLACK >= without, "refused before");
-	return KSFT_PASS;
-}
-
 static const struct cma_case cases[] = {
 	{ "anonymous memory uses the area before reclaim",
 	  first_anon, false, "first-anon" },
@@ -502,15 +440,12 @@ static const struct cma_case cases[] = {
 	  lru_generations, false, "lru-gen" },
 	{ "what was moved in is guarded",
 	  guards_what_moved, true, "moved" },
-	{ "tmpfs is written as far as without an area",
-	  tmpfs_writers, true, "writer" },
 };
 
 static void restore(void)
 {
 	if (old_lru[0])
 		cma_write_text(LRU_GEN, old_lru);
-	cma_set_lend(AREA_TEST, "all");
 	cma_block_settings(true);
 }
 
