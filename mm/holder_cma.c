@@ -50,9 +50,10 @@ static struct cma_holder *cma_find_holder(const struct cma *cma, unsigned long p
 	return found;
 }
 
+/* Ten times as dear as all the rest of a note, and debugfs alone shows it. */
 static void cma_trace_holder(struct cma_holder *h)
 {
-#ifdef CONFIG_STACKTRACE
+#if defined(CONFIG_CMA_DEBUGFS) && defined(CONFIG_STACKTRACE)
 	h->nr_frames = stack_trace_save(h->frames, ARRAY_SIZE(h->frames),
 					CMA_OWN_FRAMES);
 #endif

@@ -8,7 +8,8 @@
  *   all of them -> migrate_cma.c -> the kernel's own migration
  *                  migrate_cma.c -> reclaim_cma.c -> the kernel's own reclaim
  *
- * Lock order: cma->isolate_lock, then zone->lock.  cma->lock is a leaf.
+ * Lock order: cma->isolate_lock, then zone->lock.  cma->lock is a leaf, but for what
+ * kfree() takes.
  */
 #ifndef _MM_PAGE_ALLOC_CMA_H
 #define _MM_PAGE_ALLOC_CMA_H
@@ -193,8 +194,10 @@ struct cma_holder {
 	time64_t since;
 	pid_t pid;
 	char comm[TASK_COMM_LEN];
+#ifdef CONFIG_CMA_DEBUGFS
 	unsigned int nr_frames;
 	unsigned long frames[CMA_HOLDER_FRAMES];
+#endif
 };
 
 #define CMA_OWNER_LEN	16
