@@ -24,8 +24,8 @@
 #include "page_alloc_cma.h"
 
 /*
- * As many requests may be at it at a time, or steps of theirs with a device that does not
- * answer: what such a device can hold.
+ * So many requests swap or reclaim at a time: with a device that does not answer, so many
+ * have left a step.
  */
 #define CMA_RECLAIMERS	4
 
@@ -48,14 +48,14 @@ enum cma_step {
  * @work: does a step
  * @done: the request waits here
  * @step: what has become of it; under cma_reclaimer_lock
- * @owner: who asked for it last; never looked into
+ * @owner: who asked for it last, only ever compared; read by all
  * @folios: what is to be written out, unless there is @zones
  * @zones: where else to reclaim, or NULL
  * @gfp: what it may enter
  * @freed: pages that the step has freed
  *
- * But for @step, it belongs to the worker while that has a step, and to the request that
- * has asked for it before and after.
+ * But for @step, it is the worker's while that has a step, and before and after that the
+ * request's that has asked for it.
  */
 struct cma_reclaimer {
 	struct work_struct work;

@@ -1345,11 +1345,8 @@ static uint64_t frame_of(const char *mem)
 /* What one fault reads, at most. */
 #define AROUND		(32 * BLOCK_PAGE)
 
-/*
- * Of holes, larger than memory.  On a disk of its own: what is said of that can't be
- * taken back.
- */
-static int limited_file(void)
+/* Of holes.  On a disk of its own: what is said of that can't be taken back. */
+static int limited_file(size_t size)
 {
 	static const struct cma_nullb_setting settings[] = {
 		{ "size", "16" }, { "memory_backed", "1" }, { NULL, NULL }
@@ -1358,22 +1355,22 @@ static int limited_file(void)
 
 	cma_expect(!cma_nullb_mount(settings, LIMITED_DIR), "null_blk and ext4");
 	fd = open(LIMITED_DIR "/f", O_RDWR | O_CREAT, 0600);
-	cma_expect(fd >= 0 && !ftruncate(fd, 2 * cma_mem_total()), "file: %m");
+	cma_expect(fd >= 0 && !ftruncate(fd, size), "file: %m");
 	return fd;
 }
 
 /* What is read before it is looked at may have been moved in since. */
-static bool is_read_into_loan(const struct cma_area *a, const char *mem)
+static bool is_read_into_loan(const struct cma_area *a, char *mem)
 {
 	unsigned char cached = 1;
 
-	mincore((void *)mem, BLOCK_PAGE, &cached);
+	mincore(mem, BLOCK_PAGE, &cached);
 	__atomic_load_n(mem, __ATOMIC_RELAXED);
 	return !(cached & 1) && frame_of(mem) - a->base < a->count;
 }
 
 /* Read on from there, until enough is lent.  Return: pages that are, more or less. */
-static unsigned int read_mapped(const char *map, size_t *at, size_t end)
+static unsigned int read_mapped(char *map, size_t *at, size_t end)
 {
 	struct cma_area a;
 	unsigned int n = 0;
@@ -1399,27 +1396,26 @@ static void limit_disk(int fd)
 
 static int limited_disk(void)
 {
-	size_t at = 0, end = cma_mem_total();
+	size_t at = 0, size = 2 * cma_mem_total();
 	unsigned int before, after;
-	const char *map;
+	char *map;
 	int fd;
 
 	begin();
-	fd = limited_file();
-	map = mmap(NULL, 2 * end, PROT_READ, MAP_SHARED, fd, 0);
+	fd = limited_file(size);
+	map = mmap(NULL, size, PROT_READ, MAP_SHARED, fd, 0);
 	cma_expect(map != MAP_FAILED, "%m");
 	fill_outside();
-	before = read_mapped(map, &at, end);
+	before = read_mapped(map, &at, size / 2);
 	limit_disk(fd);
 	empty_area();
-	end = at + at / 2 + ROOM / 4;
-	after = read_mapped(map, &at, end);
+	after = read_mapped(map, &at, at + at / 2 + ROOM / 4);
 	ksft_print_msg("row limited before=%u after=%u bytes=%zu\n", before, after, at);
 	cma_expect(before >= ENOUGH && !after, "%u pages were lent, then %u",
 		   before, after);
 	/* There was some to be had all the time. */
 	lend_to(CMA_TEST_FILE);
-	munmap((void *)map, 2 * cma_mem_total());
+	munmap(map, size);
 	close(fd);
 	cma_nullb_umount(LIMITED_DIR);
 	return KSFT_PASS;
